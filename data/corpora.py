@@ -1,0 +1,116 @@
+"""What a corpus is: a folder, read as a list of utterances."""
+
+import hashlib
+import pathlib
+from typing import NamedTuple
+
+from data import decoding
+from wavenet_tf.config import UserError
+
+
+class Utterance(NamedTuple):
+  """One recording of a corpus, not yet decoded.
+
+  Attributes:
+    name: unique within the corpus and independent of where the corpus lies.
+    path: the audio file.
+    text: what is said, or ''.
+    speaker: who says it, or ''.
+  """
+
+  name: str
+  path: pathlib.Path
+  text: str = ''
+  speaker: str = ''
+
+
+class Corpus(NamedTuple):
+  layout: str  # 'ljspeech', 'vctk' or 'folder'
+  utterances: list[Utterance]
+
+
+def read_corpus(root: pathlib.Path) -> Corpus:
+  """Recognises the layout of a folder and lists its utterances by name.
+
+  - LJ Speech: `metadata.csv` (`id|text|normalised text`) beside `wavs/`;
+  - VCTK: `wav48*/<speaker>/*`, transcripts in `txt/<speaker>/*.txt`;
+  - any other tree of audio files; a `.txt` beside a file is its text.
+
+  Raises:
+    UserError: if the folder is missing, not a folder, or has no audio.
+  """
+  if not root.exists():
+    raise UserError(f'--data_dir: {root} does not exist; give a folder of '
+                    'recordings.')
+  if not root.is_dir():
+    raise UserError(f'--data_dir: {root} is a file; give the folder that holds '
+                    'the recordings.')
+  try:
+    corpus = _read(root)
+  except OSError as error:
+    raise UserError(f'--data_dir: {error.filename} cannot be read '
+                    f'({error.strerror}).') from error
+  if not corpus.utterances:
+    raise UserError(f'--data_dir: {root} holds no '
+                    f'{", ".join(decoding.SUFFIXES)} file; give a folder of '
+                    'recordings.')
+  return corpus
+
+
+def validation_names(names: list[str], share: float, seed: int) -> set[str]:
+  """The utterances kept for validation: at least one, at most all but one.
+
+  Names are ranked by a hash, so the choice depends on names and seed alone.
+  """
+  def rank(name):
+    return hashlib.sha256(f'{seed}/{name}'.encode()).digest()
+
+  count = min(max(1, round(share * len(names))), len(names) - 1)
+  return set(sorted(names, key=rank)[:count])
+
+
+def _read(root):
+  if (root / 'metadata.csv').is_file() and (root / 'wavs').is_dir():
+    return Corpus('ljspeech', _read_ljspeech(root))
+  if any(root.glob('wav48*')):
+    return Corpus('vctk', _read_vctk(root))
+  return Corpus('folder', [
+      Utterance(_name(root, path), path, _text(path.with_suffix('.txt')))
+      for path in _audio_files(root)])
+
+
+def _read_ljspeech(root):
+  texts = {}
+  for line in (root / 'metadata.csv').read_text('utf-8').splitlines():
+    fields = line.split('|')
+    texts[fields[0]] = fields[-1].strip()
+  present = {path.stem: path for path in _audio_files(root / 'wavs')}
+  # A listed file that is missing stays in the list, to be reported by name.
+  missing = {name: root / 'wavs' / f'{name}.wav'
+             for name in texts if name and name not in present}
+  return [Utterance(name, path, texts.get(name, ''))
+          for name, path in sorted((present | missing).items())]
+
+
+def _read_vctk(root):
+  return [
+      Utterance(_name(root, path), path,
+                _text(root / 'txt' / path.parent.name
+                      / f'{path.stem.split("_mic")[0]}.txt'),
+                path.parent.name)
+      for folder in sorted(root.glob('wav48*'))
+      for path in _audio_files(folder)]
+
+
+def _audio_files(root):
+  return sorted(path for path in root.rglob('*')
+                if path.suffix.lower() in decoding.SUFFIXES
+                and path.is_file() and not path.name.startswith('.'))
+
+
+def _name(root, path):
+  return path.relative_to(root).as_posix()
+
+
+def _text(path):
+  return path.read_text('utf-8', 'replace').strip() if path.is_file() else ''

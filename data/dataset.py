@@ -1,0 +1,95 @@
+"""Shards -> crops -> batches, as a pure function of (seed, step).
+
+Element n of the endless stream of crops depends on the seed and n alone: the
+epoch n // N decides the order of utterances, and a stateless draw from
+(seed, n) the crop. Continuing at step s is therefore starting at n = s * batch:
+no iterator needs saving, and nothing is replayed.
+"""
+
+import pathlib
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from data import shards
+from wavenet_tf import audio
+from wavenet_tf.config import MARGIN_FRAMES, AudioConfig
+
+_OPEN_SHARDS = 8
+
+
+class Batch(NamedTuple):
+  """Crops of utterances.
+
+  Attributes:
+    levels: int32 `[B, T]`, 16-bit levels.
+    features: float32 `[B, T / hop + 2 MARGIN_FRAMES, channels]`.
+  """
+
+  levels: tf.Tensor
+  features: tf.Tensor
+
+
+def training_batches(folder: pathlib.Path, manifest: shards.Manifest,
+                     audio_config: AudioConfig, *, batch_size: int,
+                     crop_samples: int, shuffle_utterances: int, seed: int,
+                     start_step: int = 0) -> tf.data.Dataset:
+  """Endless `Batch`es of random crops that begin on a frame.
+
+  An utterance shorter than the crop is continued with silence.
+
+  Args:
+    folder: holds the shards of `manifest`.
+    audio_config: hop and channels.
+    batch_size: crops per batch.
+    crop_samples: T, a multiple of the hop.
+    shuffle_utterances: size of the shuffle buffer.
+    seed: of order and crops.
+    start_step: batches that were already consumed.
+  """
+  paths = shards.shard_paths(folder, manifest, shards.TRAIN)
+  utterances = len(manifest.of_split(shards.TRAIN))
+  start = start_step * batch_size
+  epochs = tf.data.Dataset.range(start // utterances, tf.int64.max)
+  records = epochs.flat_map(
+      lambda epoch: _epoch(paths, seed, epoch, shuffle_utterances))
+  crops = records.skip(start % utterances).enumerate(start).map(
+      lambda n, record: _crop(shards.parse(record, audio_config.mel_bins),
+                              audio_config, crop_samples, seed, n),
+      num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+  return crops.batch(batch_size, drop_remainder=True).prefetch(
+      tf.data.AUTOTUNE)
+
+
+def _epoch(paths, seed, epoch, shuffle_utterances):
+  """Every record of the split once, in an order of this epoch's own."""
+  epoch_seed = tf.random.experimental.stateless_fold_in(
+      tf.constant([seed, 0], tf.int64), epoch)[0]
+  files = tf.data.Dataset.from_tensor_slices(paths).shuffle(
+      len(paths), epoch_seed, reshuffle_each_iteration=False)
+  records = files.interleave(tf.data.TFRecordDataset,
+                             cycle_length=min(_OPEN_SHARDS, len(paths)),
+                             deterministic=True)
+  return records.shuffle(shuffle_utterances, epoch_seed,
+                         reshuffle_each_iteration=False)
+
+
+def _crop(example, audio_config, crop_samples, seed, n):
+  hop = audio_config.hop_samples
+  frames = crop_samples // hop
+  last_start = tf.maximum(tf.shape(example.features)[0] - frames, 0)
+  start = tf.random.stateless_uniform(
+      [], tf.stack([tf.constant(seed, tf.int64), n]), 0, last_start + 1,
+      tf.int32)
+  levels = example.levels[start * hop:start * hop + crop_samples]
+  levels = tf.pad(levels, [[0, crop_samples - tf.shape(levels)[0]]])
+  # Frames start - MARGIN .. start + frames + MARGIN, silence where there are
+  # none.
+  padded = audio.pad_margin(example.features[None], audio_config)[0]
+  wanted = frames + 2 * MARGIN_FRAMES
+  features = padded[start:start + wanted]
+  features = tf.pad(features, [[0, wanted - tf.shape(features)[0]], [0, 0]],
+                    constant_values=audio_config.log_mel_floor)
+  return Batch(
+      tf.ensure_shape(tf.cast(levels, tf.int32), [crop_samples]),
+      tf.ensure_shape(features, [wanted, audio_config.mel_bins]))

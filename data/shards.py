@@ -1,0 +1,188 @@
+"""TFRecord shards and their manifest: write, verify, read.
+
+A TFRecord file that was cut at a record boundary reads as a shorter file
+without any error, so the manifest holds a hash of every shard, and a shard is
+never read before it was compared with it.
+"""
+
+import hashlib
+import json
+import pathlib
+from typing import Iterator, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from wavenet_tf import config as config_lib
+from wavenet_tf.config import UserError
+
+MANIFEST = 'manifest.json'
+TRAIN = 'train'
+VALIDATION = 'validation'
+_VERSION = 1
+
+
+class Example(NamedTuple):
+  """A decoded utterance.
+
+  Attributes:
+    name: as in the corpus.
+    levels: int16 `[T]`.
+    features: float32 `[ceil(T / hop), channels]` at frame rate.
+  """
+
+  name: str
+  levels: np.ndarray
+  features: np.ndarray
+
+
+class ShardWriter:
+  """Writes examples of one split into shards of about a given size."""
+
+  def __init__(self, folder: pathlib.Path, split: str, shard_megabytes: int):
+    self._folder = folder
+    self._split = split
+    self._limit = shard_megabytes * 2**20
+    self._writer = None
+    self._written = 0
+    self._counts = []
+
+  def write(self, example: Example) -> None:
+    record = serialize(example)
+    if self._writer is None or self._written + len(record) > self._limit:
+      self._next_shard()
+    self._writer.write(record)
+    self._written += len(record)
+    self._counts[-1] += 1
+
+  def close(self) -> list[dict]:
+    """Manifest entries of the shards written."""
+    if self._writer:
+      self._writer.close()
+    return [{'file': self._name(i), 'split': self._split, 'records': count,
+             'sha256': _sha256(self._folder / self._name(i))}
+            for i, count in enumerate(self._counts)]
+
+  def _name(self, index):
+    return f'{self._split}-{index:05d}.tfrecord'
+
+  def _next_shard(self):
+    if self._writer:
+      self._writer.close()
+    self._writer = tf.io.TFRecordWriter(
+        str(self._folder / self._name(len(self._counts))))
+    self._counts.append(0)
+    self._written = 0
+
+
+class Manifest(NamedTuple):
+  """What a prepared corpus holds; `<workdir>/data/manifest.json`.
+
+  Attributes:
+    corpus: layout, folder, seconds, and the audio section it was made with.
+    utterances: dictionaries `name, split, samples, text, speaker`, and
+      `flac_bytes` for the validation split.
+    rejected: dictionaries `file, reason`.
+    shards: dictionaries `file, split, records, sha256`.
+  """
+
+  version: int
+  corpus: dict
+  utterances: list[dict]
+  rejected: list[dict]
+  shards: list[dict]
+
+  def of_split(self, split: str) -> list[dict]:
+    return [u for u in self.utterances if u['split'] == split]
+
+
+def make_manifest(**fields) -> Manifest:
+  return Manifest(version=_VERSION, **fields)
+
+
+def write_manifest(folder: pathlib.Path, manifest: Manifest) -> None:
+  config_lib.write_text(folder / MANIFEST,
+                        json.dumps(manifest._asdict(), indent=1) + '\n')
+
+
+def read_manifest(folder: pathlib.Path,
+                  audio: config_lib.AudioConfig) -> Manifest:
+  """Reads a manifest, then verifies the front end and every shard.
+
+  Raises:
+    UserError: if there is none, if it was made with another `audio` section,
+      or if a shard is missing or differs from its hash.
+  """
+  path = folder / MANIFEST
+  if not path.is_file():
+    raise UserError(f'{path} does not exist; run --mode=prepare first.')
+  try:
+    manifest = Manifest(**json.loads(path.read_text('utf-8')))
+  except (ValueError, TypeError) as error:
+    raise UserError(f'{path}: is not a manifest ({error}); run --mode=prepare '
+                    'in a new --workdir.') from error
+  if manifest.version != _VERSION:
+    raise UserError(f'{path}: has version {manifest.version}, expected '
+                    f'{_VERSION}; run --mode=prepare in a new --workdir.')
+  for field, made_with in manifest.corpus['audio'].items():
+    asked = getattr(audio, field, None)
+    if asked != made_with:
+      raise UserError(f'audio.{field}: found {asked}, but {folder} was prepared '
+                      f'with {made_with}; use that value, or prepare the '
+                      'recordings in a new --workdir.')
+  for shard in manifest.shards:
+    _verify(folder / shard['file'], shard['sha256'])
+  return manifest
+
+
+def _verify(path, digest):
+  if not path.is_file():
+    raise UserError(f'{path} is missing; run --mode=prepare in a new '
+                    '--workdir.')
+  if _sha256(path) != digest:
+    raise UserError(f'{path} differs from the file that was prepared (its '
+                    'SHA-256 is not the one in the manifest); run '
+                    '--mode=prepare in a new --workdir.')
+
+
+def _sha256(path):
+  with path.open('rb') as file:
+    return hashlib.file_digest(file, 'sha256').hexdigest()
+
+
+def serialize(example: Example) -> bytes:
+  def feature(value):
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+
+  return tf.train.Example(features=tf.train.Features(feature={
+      'name': feature(example.name.encode()),
+      'levels': feature(example.levels.astype('<i2').tobytes()),
+      'features': feature(example.features.astype('<f4').tobytes()),
+  })).SerializeToString()
+
+
+def parse(record, channels: int) -> Example:
+  """Inverse of `serialize` as TensorFlow operations."""
+  spec = tf.io.FixedLenFeature([], tf.string)
+  fields = tf.io.parse_single_example(
+      record, {'name': spec, 'levels': spec, 'features': spec})
+  features = tf.io.decode_raw(fields['features'], tf.float32)
+  return Example(fields['name'], tf.io.decode_raw(fields['levels'], tf.int16),
+                 tf.reshape(features, [-1, channels]))
+
+
+def shard_paths(folder: pathlib.Path, manifest: Manifest,
+                split: str) -> list[str]:
+  return [str(folder / shard['file'])
+          for shard in manifest.shards if shard['split'] == split]
+
+
+def read_examples(folder: pathlib.Path, manifest: Manifest,
+                  split: str) -> Iterator[Example]:
+  """The examples of a split as NumPy, in the order of the manifest."""
+  records = tf.data.TFRecordDataset(shard_paths(folder, manifest, split))
+  channels = manifest.corpus['audio']['mel_bins']
+  for record in records:
+    example = parse(record, channels)
+    yield Example(example.name.numpy().decode(), example.levels.numpy(),
+                  example.features.numpy())

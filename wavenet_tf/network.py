@@ -1,0 +1,121 @@
+"""A whole causal network: shift, entrance, dilated stack, head.
+
+The teacher and every flow of the student are this network with other sizes.
+"""
+
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from wavenet_tf import layers
+
+
+class NetworkState(NamedTuple):
+  """The past that a chunk can see; all zeros before the first sample."""
+
+  previous: tf.Tensor  # [B, 1, C], the last input sample
+  entrance: tf.Tensor  # [B, k - 1, C]
+  stack: tuple  # one [B, (k - 1) d, R] per block
+
+
+class NetworkRings(NamedTuple):
+  """`NetworkState` as ring buffers, while a generation loop runs."""
+
+  entrance: tf.Tensor  # [k, B, C]
+  stack: tuple  # one [(k - 1) d + 1, B, R] per block
+
+
+class CausalNetwork(keras.layers.Layer):
+  """Parameters of sample t from the samples before t (1609.03499 fig. 4).
+
+  input shifted right by one -> causal convolution -> dilated stack ->
+  ReLU -> 1x1 -> ReLU -> 1x1. With `skip_channels` the head reads the sum of
+  all blocks' skip connections, without it the last residual (the student of
+  1711.10433 has no skip connections).
+
+  The shift is here and nowhere else: no other layer is strictly causal.
+
+  Args:
+    dilations, kernel_size, residual_channels, gate_channels: of the stack.
+    skip_channels: width of the skip sum, or None.
+    outputs: P, parameters per sample.
+    output_bias: P initial biases of the last layer, whose weights start at
+      `output_scale` times Glorot's (0 makes it constant at first).
+    input_gain: initial gain of the entrance; about the inverse of the
+      loudness of its input, so that activations start near one.
+
+  Call: x `[B, T, C]`, conditioning `[B, T, layers * 2 G]` or None from
+    `stack.project`, `NetworkState` -> `[B, T, P]` float32, next state.
+  """
+
+  def __init__(self, *, dilations, kernel_size, residual_channels,
+               gate_channels, skip_channels, outputs, output_bias,
+               output_scale, input_gain, **kwargs):
+    super().__init__(**kwargs)
+    self.entrance = layers.CausalConvolution(
+        residual_channels, kernel_size, name='entrance',
+        kernel_initializer=keras.initializers.RandomNormal(
+            stddev=input_gain / kernel_size**0.5))
+    self.stack = layers.DilatedStack(
+        dilations, residual_channels, gate_channels, kernel_size,
+        returns_gates=skip_channels is not None, name='stack')
+    self.skip = skip_channels and keras.layers.Dense(
+        skip_channels, name='skip',
+        # Fans of one block, as if each block had its own skip product.
+        kernel_initializer=keras.initializers.VarianceScaling(
+            len(dilations), 'fan_in', 'untruncated_normal'))
+    self.hidden = keras.layers.Dense(skip_channels or residual_channels,
+                                     name='hidden')
+    self.output_layer = keras.layers.Dense(
+        outputs, name='output', dtype='float32',
+        kernel_initializer=keras.initializers.VarianceScaling(
+            max(output_scale, 1e-12), 'fan_avg', 'untruncated_normal'),
+        bias_initializer=keras.initializers.Constant(list(output_bias)))
+
+  def initial_state(self, batch, channels):
+    return NetworkState(tf.zeros([batch, 1, channels]),
+                        self.entrance.initial_state(batch, channels),
+                        self.stack.initial_state(batch))
+
+  def call(self, x, conditioning, state):
+    shifted = tf.concat([state.previous, x], 1)
+    x, entrance = self.entrance(shifted[:, :-1], state.entrance)
+    output = self.stack(x, conditioning, state.stack)
+    state = NetworkState(shifted[:, -1:], entrance, output.state)
+    return self._head(output.output), state
+
+  def step(self, previous, conditioning, rings, t):
+    """One sample of `call`.
+
+    Args:
+      previous: `[B, C]`, the sample at t - 1.
+      conditioning: `[B, layers * 2 G]` or None.
+      rings: `NetworkRings`.
+      t: int32 scalar, steps since `rings_from_state`.
+
+    Returns:
+      Parameters `[B, P]` of the sample at t, and the updated rings.
+    """
+    taps, entrance = self.entrance.step(previous, rings.entrance, t)
+    x = self.entrance.product(taps)
+    output = self.stack.step(x, conditioning, rings.stack, t)
+    return self._head(output.output), NetworkRings(entrance, output.state)
+
+  def _head(self, y):
+    if self.skip is not None:
+      y = self.skip(y)
+    return self.output_layer(tf.nn.relu(self.hidden(tf.nn.relu(y))))
+
+
+def rings_from_state(state: NetworkState) -> NetworkRings:
+  """The state of a chunk, ready for steps t = 0, 1, ..."""
+  return NetworkRings(layers.ring_from_state(state.entrance),
+                      tuple(map(layers.ring_from_state, state.stack)))
+
+
+def state_from_rings(previous, rings: NetworkRings, t) -> NetworkState:
+  """Inverse of `rings_from_state` after t steps; `previous` is x_{t-1}."""
+  return NetworkState(
+      previous[:, None], layers.state_from_ring(rings.entrance, t),
+      tuple(layers.state_from_ring(ring, t) for ring in rings.stack))

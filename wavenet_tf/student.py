@@ -1,0 +1,92 @@
+"""The parallel student: a chain of inverse autoregressive flows."""
+
+import math
+
+import keras
+import tensorflow as tf
+
+from wavenet_tf import flows
+from wavenet_tf import layers
+from wavenet_tf import network
+from wavenet_tf.config import MARGIN_FRAMES, Config
+from wavenet_tf.layers import Conditioning
+
+_LOGISTIC_STANDARD_DEVIATION = math.pi / math.sqrt(3.0)
+
+
+class Student(keras.Model):
+  """Logistic noise -> waveform in one pass (1711.10433 sec. 3).
+
+  Each flow is a WaveNet without skip connections with two outputs, location
+  and log-scale. The chain starts near a multiplication by
+  `student.initial_scale`: total location 0, total scale as stated.
+
+  Args:
+    config: sizes from `config.student`, upsampling from
+      `config.conditioning`.
+
+  Call:
+    z: float32 `[B, T]`, Logistic(0, 1) noise.
+    conditioning: `Conditioning` for T / hop frames.
+    Returns `FlowOutput`.
+
+  Example:
+    ```python
+    student = build_student(config)
+    z = distributions.standard_logistic([1, samples], seed)
+    waveform = student(z, conditioning).waveform
+    ```
+  """
+
+  def __init__(self, config: Config, **kwargs):
+    super().__init__(**kwargs)
+    sizes = config.student
+    self.sizes = sizes
+    self.upsampler = layers.ConditioningUpsampler(
+        config.conditioning.upsampler, config.conditioning.upsample_factors,
+        config.conditioning.channels, config.audio.log_mel_floor,
+        name='upsampler')
+    chain = len(sizes.flow_layers)
+    flow_scale = sizes.initial_scale**(1.0 / chain)
+    self.networks = [
+        network.CausalNetwork(
+            dilations=sizes.dilations(i), kernel_size=sizes.kernel_size,
+            residual_channels=sizes.residual_channels,
+            gate_channels=sizes.gate_channels, skip_channels=None, outputs=2,
+            output_bias=[0.0, math.log(flow_scale)], output_scale=1e-3,
+            input_gain=1.0 / (_LOGISTIC_STANDARD_DEVIATION * flow_scale**i),
+            name=f'flow_{i}')
+        for i in range(chain)]
+
+  def call(self, z, conditioning):
+    return flows.compose(self.flows(conditioning), z)
+
+  def flows(self, conditioning: Conditioning):
+    """The chain as bijectors, in the order in which noise passes them."""
+    local = conditioning.local
+    if local is not None:
+      local = self.upsampler(local)
+    return [
+        flows.InverseAutoregressiveFlow(
+            self._parameters_of(net, net.stack.project(
+                local, conditioning.global_)))
+        for net in self.networks]
+
+  def _parameters_of(self, net, projected):
+    def shift_and_log_scale(x):
+      state = net.initial_state(tf.shape(x)[0], 1)
+      outputs, _ = net(x[..., None], projected, state)
+      loc, log_scale = tf.unstack(outputs, axis=-1)
+      return loc, tf.clip_by_value(log_scale, self.sizes.min_log_scale,
+                                   self.sizes.max_log_scale)
+
+    return shift_and_log_scale
+
+
+def build_student(config: Config) -> Student:
+  """A `Student` whose variables exist."""
+  student = Student(config, name='student')
+  frames = 1 + 2 * MARGIN_FRAMES
+  student(tf.zeros([1, config.audio.hop_samples]),
+          Conditioning(tf.zeros([1, frames, config.audio.mel_bins])))
+  return student
