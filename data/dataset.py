@@ -93,3 +93,27 @@ def _crop(example, audio_config, crop_samples, seed, n):
   return Batch(
       tf.ensure_shape(tf.cast(levels, tf.int32), [crop_samples]),
       tf.ensure_shape(features, [wanted, audio_config.mel_bins]))
+
+
+def validation_batches(examples, audio_config: AudioConfig,
+                       crop_samples: int) -> list[Batch]:
+  """Consecutive crops of whole utterances, one a batch, all of one shape.
+
+  What is left over at the end of an utterance is dropped; an utterance
+  shorter than a crop is continued with silence, as in training.
+  """
+  hop = audio_config.hop_samples
+  frames = crop_samples // hop
+  batches = []
+  for example in examples:
+    features = audio.pad_margin(example.features[None], audio_config)
+    for start in range(0, max(len(example.features) - frames, 0) + 1, frames):
+      levels = example.levels[start * hop:start * hop + crop_samples]
+      window = features[:, start:start + frames + 2 * MARGIN_FRAMES]
+      missing = frames + 2 * MARGIN_FRAMES - window.shape[1]
+      batches.append(Batch(
+          tf.pad(tf.cast(levels[None], tf.int32),
+                 [[0, 0], [0, crop_samples - len(levels)]]),
+          tf.pad(window, [[0, 0], [0, missing], [0, 0]],
+                 constant_values=audio_config.log_mel_floor)))
+  return batches

@@ -5,6 +5,7 @@ property here and nowhere else; `validate` checks the whole once and raises a
 `UserError` that names the field, what was found and the fix.
 """
 
+import copy
 import dataclasses
 import json
 import math
@@ -306,7 +307,8 @@ def preset(name: str) -> Config:
 
 
 def override(config: Config, values: dict[str, object]) -> Config:
-  """Returns `config` with dotted fields (`'teacher.cycles'`) replaced."""
+  """A copy of `config` with dotted fields (`'teacher.cycles'`) replaced."""
+  config = copy.deepcopy(config)
   for path, value in values.items():
     *sections, field = path.split('.')
     holder = config
@@ -498,3 +500,13 @@ def _check_distillation(config):
           distillation.power_window_samples,
           'at most train_student.crop_samples = '
           f'{config.train_student.crop_samples}')
+
+
+def check_same_run(saved: Config, asked: Config, workdir) -> None:
+  """Raises `UserError` where `asked` would make another run of `workdir`."""
+  before, after = flatten(saved), flatten(asked)
+  for field, value in after.items():
+    if before[field] != value and field not in RESUMABLE_FIELDS:
+      raise UserError(
+          f'{field}: found {value}, but {workdir} was made with '
+          f'{before[field]}; use that value, or another --workdir.')

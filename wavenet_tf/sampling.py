@@ -12,8 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from wavenet_tf import audio
+from wavenet_tf import distributions
 from wavenet_tf import network
-from wavenet_tf.config import MARGIN_FRAMES, Config
+from wavenet_tf.config import MARGIN_FRAMES, AudioConfig, Config
 from wavenet_tf.layers import Conditioning
 from wavenet_tf.teacher import Teacher
 
@@ -102,3 +103,37 @@ class Generator:
         maximum_iterations=samples)
     return Chunk(tf.transpose(waveform),
                  network.state_from_rings(previous, rings, t))
+
+
+class Synthesizer:
+  """Speaks with a student: log-mel in, waveform out, in one pass.
+
+  Stock TensorFlow operations of any batch and length; this is what `export`
+  serves.
+
+  Args:
+    student: with its final weights.
+    audio_config: hop and feature range.
+  """
+
+  def __init__(self, student, audio_config: AudioConfig):
+    self._student = student
+    self._audio = audio_config
+    self.synthesize = tf.function(self._synthesize, input_signature=[
+        tf.TensorSpec([None, None, audio_config.mel_bins], tf.float32, 'mel'),
+        tf.TensorSpec([None, 2], tf.int32, 'seed')])
+
+  def __call__(self, features, seed) -> np.ndarray:
+    """float32 `[B, frames, channels]`, one seed for all -> `[B, samples]`."""
+    seeds = tf.tile(tf.constant([seed], tf.int32), [features.shape[0], 1])
+    return self.synthesize(features, seeds).numpy()
+
+  def _synthesize(self, mel, seed):
+    samples = tf.shape(mel)[1] * self._audio.hop_samples
+    # A seed a row: what a request hears does not depend on its batch.
+    z = tf.map_fn(
+        lambda row: distributions.standard_logistic([samples], row), seed,
+        fn_output_signature=tf.TensorSpec([None], tf.float32))
+    conditioning = Conditioning(audio.pad_margin(mel, self._audio))
+    waveform = self._student(z, conditioning).waveform
+    return tf.clip_by_value(waveform, -1.0, 1.0)

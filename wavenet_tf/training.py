@@ -186,7 +186,7 @@ def restore_newest(checkpoint: tf.train.Checkpoint,
                                        _KEPT_CHECKPOINTS)
   for path in reversed(manager.checkpoints):
     try:
-      checkpoint.read(path).assert_existing_objects_matched()
+      checkpoint.read(path).assert_existing_objects_matched().expect_partial()
       return True
     except (tf.errors.OpError, AssertionError, ValueError,
             IndexError) as error:

@@ -1,0 +1,134 @@
+"""Numbers that say how good a run is, on validation utterances."""
+
+import time
+from typing import Callable, Iterable, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from wavenet_tf import audio
+from wavenet_tf import distributions
+from wavenet_tf.config import MARGIN_FRAMES, AudioConfig, Config
+from wavenet_tf.layers import Conditioning
+
+_DECIBELS_PER_NEPER = 20.0 / np.log(10.0)
+_CEPSTRAL_COEFFICIENTS = 13
+
+
+class SpectralDistance(NamedTuple):
+  """How far generated audio is from its recording; decibels, 0 is equal.
+
+  Attributes:
+    loudness_db: generated minus recorded RMS level.
+    long_term_spectrum_db: RMS over mel bands of the difference between the
+      average powers in each band.
+    log_mel_db: RMS over frames and bands of the difference of log-mels.
+    mel_cepstral_db: mel-cepstral distortion over 13 coefficients of the
+      log-mel's cosine transform, without the level.
+  """
+
+  loudness_db: float
+  long_term_spectrum_db: float
+  log_mel_db: float
+  mel_cepstral_db: float
+
+
+def spectral_distance(generated: np.ndarray, recorded: np.ndarray,
+                      audio_config: AudioConfig) -> SpectralDistance:
+  """Compares two waveforms `[T]` of the same length."""
+  a, b = (audio.log_mel(tf.constant(x[None], tf.float32),
+                        audio_config)[0].numpy()
+          for x in (generated, recorded))
+  long_term = [10 * np.log10(np.mean(np.exp(2 * x), 0)) for x in (a, b)]
+  cepstra = tf.signal.mfccs_from_log_mel_spectrograms(
+      np.stack([a, b]))[:, :, 1:_CEPSTRAL_COEFFICIENTS + 1].numpy()
+  squared = np.sum((cepstra[0] - cepstra[1])**2, -1)
+  return SpectralDistance(
+      loudness_db=audio.rms_dbfs(generated) - audio.rms_dbfs(recorded),
+      long_term_spectrum_db=_rms(long_term[0] - long_term[1]),
+      log_mel_db=_DECIBELS_PER_NEPER * _rms(a - b),
+      mel_cepstral_db=float(10 / np.log(10) * np.mean(np.sqrt(2 * squared))))
+
+
+class Likelihood(NamedTuple):
+  """Average negative log2-probability of the samples of some utterances."""
+
+  bits_per_sample: float
+  samples: int
+
+
+def teacher_likelihood(teacher, config: Config,
+                       examples: Iterable) -> Likelihood:
+  """Bits per sample of whole utterances, comparable with a lossless coder.
+
+  Every sample is scored in its full context: an utterance passes in chunks
+  that hand their state on, so one compiled function serves any length.
+
+  Args:
+    teacher: with its final weights.
+    config: of the run.
+    examples: with `levels` `[T]` and `features` `[frames, channels]`.
+  """
+  frames = config.evaluate.chunk_frames
+  hop = config.audio.hop_samples
+
+  @tf.function(jit_compile=True)
+  def score(levels, features, state):
+    parameters, state = teacher.chunk(audio.waveform_from_levels(levels),
+                                      Conditioning(features), state)
+    return teacher.output_kind.log_prob(parameters, levels)[0], state
+
+  nats, samples = 0.0, 0
+  for example in examples:
+    count = len(example.levels)
+    missing = -len(example.features) % frames
+    features = audio.pad_margin(tf.pad(
+        example.features[None], [[0, 0], [0, missing], [0, 0]],
+        constant_values=config.audio.log_mel_floor), config.audio)
+    total = (len(example.features) + missing) * hop
+    levels = np.pad(example.levels.astype(np.int32), [0, total - count])[None]
+    state = teacher.initial_state(1)
+    for start in range(0, total, frames * hop):
+      first = start // hop
+      window = features[:, first:first + frames + 2 * MARGIN_FRAMES]
+      log_prob, state = score(
+          tf.constant(levels[:, start:start + frames * hop]), window, state)
+      nats -= float(np.sum(log_prob.numpy()[:count - start], dtype=np.float64))
+    samples += count
+  return Likelihood(distributions.bits(nats) / samples, samples)
+
+
+def average_metrics(objective: Callable, batches: Iterable,
+                    seed: int) -> dict[str, float]:
+  """Means of an objective's metrics over batches of one shape."""
+  compiled = tf.function(objective, jit_compile=True)
+  rows = []
+  for i, batch in enumerate(batches):
+    _, metrics = compiled(batch, tf.constant([seed, i], tf.int32))
+    rows.append({name: float(value) for name, value in metrics.items()})
+  return {name: float(np.mean([row[name] for row in rows]))
+          for name in rows[0]}
+
+
+class Copy(NamedTuple):
+  """Copy synthesis of one utterance."""
+
+  waveform: np.ndarray  # [T]
+  samples_per_second: float
+
+
+def copy_synthesis(synthesize: Callable, features: np.ndarray, samples: int,
+                   seed) -> Copy:
+  """Features `[frames, channels]` -> a waveform of `samples`, timed.
+
+  Args:
+    synthesize: a `Generator` or `Synthesizer`, already warm.
+  """
+  start = time.perf_counter()
+  waveform = synthesize(tf.constant(features[None]), seed)[0]
+  seconds = time.perf_counter() - start
+  return Copy(waveform[:samples], len(waveform) / seconds)
+
+
+def _rms(x) -> float:
+  return float(np.sqrt(np.mean(np.square(x))))

@@ -1,0 +1,113 @@
+"""A student as a SavedModel that TensorFlow Serving loads as it is."""
+
+import json
+import pathlib
+import shutil
+
+import dataclasses
+import numpy as np
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2
+from tensorflow_serving.apis import prediction_log_pb2
+
+from wavenet_tf import audio
+from wavenet_tf import config as config_lib
+from wavenet_tf import sampling
+from wavenet_tf.config import Config
+
+_WARMUP_FRAMES = (16, 128)
+_WARMUP_FILE = 'tf_serving_warmup_requests'
+
+
+class ServedStudent(tf.Module):
+  """The two signatures, over variables that TensorFlow can save by itself.
+
+  serving_default: mel float32 [B, frames, mels], seed int32 [B, 2]
+    -> audio float32 [B, frames * hop] in [-1, 1]
+  features: audio float32 [B, T] -> mel float32 [B, ceil(T / hop), mels]
+  """
+
+  def __init__(self, student, audio_config: config_lib.AudioConfig):
+    super().__init__('served_student')
+    # Keras variables are invisible to a module; the TensorFlow ones are not.
+    self.weights = [v.value for v in student.variables]
+    self._synthesizer = sampling.Synthesizer(student, audio_config)
+    self._audio = audio_config
+
+  @tf.function
+  def speak(self, mel, seed):
+    return {'audio': self._synthesizer.synthesize(mel, seed)}
+
+  @tf.function
+  def features(self, audio):  # pylint: disable=redefined-outer-name
+    return {'mel': _log_mel(audio, self._audio)}
+
+  def signatures(self):
+    mels = self._audio.mel_bins
+    return {
+        'serving_default': self.speak.get_concrete_function(
+            mel=tf.TensorSpec([None, None, mels], tf.float32, 'mel'),
+            seed=tf.TensorSpec([None, 2], tf.int32, 'seed')),
+        'features': self.features.get_concrete_function(
+            audio=tf.TensorSpec([None, None], tf.float32, 'audio')),
+    }
+
+
+def export(student, config: Config, folder: pathlib.Path) -> pathlib.Path:
+  """Writes `<folder>/<next version>`, checks it, then gives it its name.
+
+  A version appears complete or not at all: a server that watches the folder
+  ignores the temporary name.
+
+  Args:
+    student: with its final weights.
+    config: saved as an asset beside the model.
+    folder: the model's base folder.
+
+  Returns:
+    The folder of the new version.
+  """
+  folder.mkdir(parents=True, exist_ok=True)
+  version = 1 + max((int(p.name) for p in folder.iterdir()
+                     if p.name.isdigit()), default=0)
+  partial = folder / f'{version}.partial'
+  shutil.rmtree(partial, ignore_errors=True)
+  served = ServedStudent(student, config.audio)
+  tf.saved_model.save(served, str(partial), served.signatures())
+  extra = partial / 'assets.extra'
+  extra.mkdir()
+  _write_warmup(extra / _WARMUP_FILE, config.audio.mel_bins,
+                config.audio.log_mel_floor)
+  (extra / 'config.json').write_text(
+      json.dumps(dataclasses.asdict(config), indent=2) + '\n', 'utf-8')
+  _check(partial, served, config.audio)
+  return partial.rename(folder / str(version))
+
+
+def _log_mel(waveform, audio_config):
+  return audio.log_mel(waveform, audio_config)
+
+
+def _check(path, served, audio_config):
+  """The model on disk says what the one in memory says."""
+  loaded = tf.saved_model.load(str(path))
+  mel = tf.random.stateless_normal([2, 5, audio_config.mel_bins], [1, 2])
+  seed = tf.constant([[3, 4], [5, 6]], tf.int32)
+  reloaded = loaded.signatures['serving_default'](mel=mel, seed=seed)['audio']
+  np.testing.assert_allclose(reloaded, served.speak(mel, seed)['audio'],
+                             atol=1e-5)
+
+
+def _write_warmup(path, mel_bins, silence):
+  """Requests that a server answers before it says that it is ready."""
+  with tf.io.TFRecordWriter(str(path)) as writer:
+    for frames in _WARMUP_FRAMES:
+      request = predict_pb2.PredictRequest()
+      request.model_spec.signature_name = 'serving_default'
+      request.inputs['mel'].CopyFrom(tf.make_tensor_proto(
+          np.full([1, frames, mel_bins], silence, np.float32)))
+      request.inputs['seed'].CopyFrom(tf.make_tensor_proto(
+          np.zeros([1, 2], np.int32)))
+      log = prediction_log_pb2.PredictionLog(
+          predict_log=prediction_log_pb2.PredictLog(request=request))
+      writer.write(log.SerializeToString())
