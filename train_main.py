@@ -1,8 +1,8 @@
 """Recordings in, a served voice out: flags and dispatch, one function a mode.
 
-  python train_main.py                       # the bundled corpus, preset tiny
-  python train_main.py --preset=small --data_dir=recordings --workdir=runs/voice
-  python train_main.py --mode=generate --workdir=runs/voice --input=a.wav
+python train_main.py                       # the bundled corpus, preset tiny
+python train_main.py --preset=small --data_dir=recordings --workdir=runs/voice
+python train_main.py --mode=generate --workdir=runs/voice --input=a.wav
 """
 
 import os
@@ -15,50 +15,64 @@ from typing import NamedTuple
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
 # pylint: disable=g-import-not-at-top,wrong-import-position
-from absl import app
-from absl import flags
+from absl import app, flags
 from ml_collections import config_flags
 import numpy as np
 import tensorflow as tf
 
-from data import corpora
-from data import dataset
-from data import decoding
-from data import preparation
-from data import shards
-from wavenet_tf import audio
+from data import corpora, dataset, decoding, preparation, shards
+from wavenet_tf import audio, evaluation, losses, report, sampling, training
 from wavenet_tf import config as config_lib
-from wavenet_tf import evaluation
 from wavenet_tf import export as export_lib
-from wavenet_tf import losses
-from wavenet_tf import report
-from wavenet_tf import sampling
 from wavenet_tf import student as student_lib
 from wavenet_tf import teacher as teacher_lib
-from wavenet_tf import training
 from wavenet_tf.config import Config, UserError
+
 # pylint: enable=g-import-not-at-top,wrong-import-position
 
 _SAMPLE_CORPUS = pathlib.Path(__file__).parent / 'data' / 'sample'
 _MODES_OF_A_NEW_RUN = ('all', 'prepare')
 
 FLAGS = flags.FLAGS
-flags.DEFINE_enum('mode', 'all', [
-    'all', 'prepare', 'train_teacher', 'train_student', 'generate', 'evaluate',
-    'export'], 'What to do; `all` does everything but `generate`, in order.')
+flags.DEFINE_enum(
+  'mode',
+  'all',
+  [
+    'all',
+    'prepare',
+    'train_teacher',
+    'train_student',
+    'generate',
+    'evaluate',
+    'export',
+  ],
+  'What to do; `all` does everything but `generate`, in order.',
+)
 flags.DEFINE_string('workdir', 'runs/demo', 'Folder of the run.')
-flags.DEFINE_enum('preset', None, list(config_lib.PRESETS),
-                  'Configuration of a new run (default: tiny).')
-flags.DEFINE_string('data_dir', None, 'Folder of recordings of a new run '
-                    '(default: the bundled corpus).')
-flags.DEFINE_enum('model', 'student', ['teacher', 'student'],
-                  'generate: which model speaks.')
+flags.DEFINE_enum(
+  'preset',
+  None,
+  list(config_lib.PRESETS),
+  'Configuration of a new run (default: tiny).',
+)
+flags.DEFINE_string(
+  'data_dir',
+  None,
+  'Folder of recordings of a new run (default: the bundled corpus).',
+)
+flags.DEFINE_enum(
+  'model', 'student', ['teacher', 'student'], 'generate: which model speaks.'
+)
 flags.DEFINE_string('input', None, 'generate: an audio file, or a folder.')
-flags.DEFINE_string('output', None, 'generate: a .wav file, or a folder '
-                    '(default: <workdir>/samples/<model>).')
+flags.DEFINE_string(
+  'output',
+  None,
+  'generate: a .wav file, or a folder (default: <workdir>/samples/<model>).',
+)
 flags.DEFINE_integer('seed', 0, 'generate: the same seed gives the same audio.')
 config_flags.DEFINE_config_dataclass(
-    'config', Config(), 'Overrides a field: --config.teacher.cycles=3')
+  'config', Config(), 'Overrides a field: --config.teacher.cycles=3'
+)
 
 
 class Run(NamedTuple):
@@ -75,16 +89,19 @@ class Run(NamedTuple):
     return shards.read_manifest(self.data, self.config.audio)
 
   def validation(self) -> list[shards.Example]:
-    return list(shards.read_examples(self.data, self.manifest(),
-                                     shards.VALIDATION))
+    return list(
+      shards.read_examples(self.data, self.manifest(), shards.VALIDATION)
+    )
 
   def teacher(self) -> teacher_lib.Teacher:
-    return training.load_average(teacher_lib.build_teacher(self.config),
-                                 self.workdir / 'teacher')
+    return training.load_average(
+      teacher_lib.build_teacher(self.config), self.workdir / 'teacher'
+    )
 
   def student(self) -> student_lib.Student:
-    return training.load_average(student_lib.build_student(self.config),
-                                 self.workdir / 'student')
+    return training.load_average(
+      student_lib.build_student(self.config), self.workdir / 'student'
+    )
 
 
 def prepare(run: Run) -> None:
@@ -93,24 +110,30 @@ def prepare(run: Run) -> None:
     manifest = run.manifest()
     folder = manifest.corpus['folder']
     if FLAGS.data_dir and str(pathlib.Path(FLAGS.data_dir).resolve()) != folder:
-      raise UserError(f'--data_dir: found {FLAGS.data_dir}, but {run.workdir} '
-                      f'was prepared from {folder}; use another --workdir.')
+      raise UserError(
+        f'--data_dir: found {FLAGS.data_dir}, but {run.workdir} '
+        f'was prepared from {folder}; use another --workdir.'
+      )
   else:
     data_dir = pathlib.Path(FLAGS.data_dir or _SAMPLE_CORPUS)
     manifest = preparation.prepare(run.config, data_dir, run.data)
-  print(f'Data: {len(manifest.of_split(shards.TRAIN))} training and '
-        f'{len(manifest.of_split(shards.VALIDATION))} validation utterances, '
-        f'{manifest.corpus["seconds"]:.0f} s at '
-        f'{run.config.audio.sample_rate_hz} Hz, {len(manifest.rejected)} '
-        'files left out.')
+  print(
+    f'Data: {len(manifest.of_split(shards.TRAIN))} training and '
+    f'{len(manifest.of_split(shards.VALIDATION))} validation utterances, '
+    f'{manifest.corpus["seconds"]:.0f} s at '
+    f'{run.config.audio.sample_rate_hz} Hz, {len(manifest.rejected)} '
+    'files left out.'
+  )
 
 
 def train_teacher(run: Run) -> None:
   """Maximum likelihood on crops of the recordings."""
   sizes = run.config.teacher
   field = sizes.receptive_field_samples
-  print(f'Teacher: receptive field {field} samples, '
-        f'{1000 * field / run.config.audio.sample_rate_hz:.0f} ms.')
+  print(
+    f'Teacher: receptive field {field} samples, '
+    f'{1000 * field / run.config.audio.sample_rate_hz:.0f} ms.'
+  )
   _seed_initial_weights(run.config.train_teacher)
   teacher = teacher_lib.build_teacher(run.config)
   generate = sampling.Generator(teacher, run.config)
@@ -120,13 +143,20 @@ def train_teacher(run: Run) -> None:
 def train_student(run: Run) -> None:
   """Density distillation from the average of the teacher's weights."""
   if not run.config.student.flow_layers:
-    raise UserError('student.flow_layers: found (), so this run has no '
-                    'student; give its flows, such as (10,10,10,30).')
+    raise UserError(
+      'student.flow_layers: found (), so this run has no '
+      'student; give its flows, such as (10,10,10,30).'
+    )
   teacher = run.teacher()
   student = _untrained_student(run, teacher)
   synthesize = sampling.Synthesizer(student, run.config.audio)
-  _train(run, 'student', student, losses.student_objective(
-      teacher, student, run.config.distillation), synthesize)
+  _train(
+    run,
+    'student',
+    student,
+    losses.student_objective(teacher, student, run.config.distillation),
+    synthesize,
+  )
 
 
 def _untrained_student(run, teacher):
@@ -157,17 +187,24 @@ def _train(run, name, model, objective, synthesize):
     return
   manifest = run.manifest()
   batches = dataset.training_batches(
-      run.data, manifest, run.config.audio, batch_size=settings.batch_size,
-      crop_samples=settings.crop_samples,
-      shuffle_utterances=run.config.data.shuffle_utterances,
-      seed=settings.seed, start_step=trainer.steps_done)
+    run.data,
+    manifest,
+    run.config.audio,
+    batch_size=settings.batch_size,
+    crop_samples=settings.crop_samples,
+    shuffle_utterances=run.config.data.shuffle_utterances,
+    seed=settings.seed,
+    start_step=trainer.steps_done,
+  )
   example = _shortened(run, run.validation()[0], seconds=1.0)
 
   def listen(step):
     waveform = synthesize(tf.constant(example.features[None]), (0, step))[0]
     report.write_tensorboard_audio(
-        {'recording': _waveform(example),
-         name: waveform[:len(example.levels)]}, run.config.audio, step)
+      {'recording': _waveform(example), name: waveform[: len(example.levels)]},
+      run.config.audio,
+      step,
+    )
 
   trainer.run(batches, listen)
 
@@ -175,8 +212,9 @@ def _train(run, name, model, objective, synthesize):
 def generate(run: Run) -> None:
   """Copy synthesis: log-mel of the input, waveform out."""
   if not FLAGS.input:
-    raise UserError('--input: found nothing, expected an audio file or a '
-                    'folder of them.')
+    raise UserError(
+      '--input: found nothing, expected an audio file or a folder of them.'
+    )
   source = pathlib.Path(FLAGS.input)
   if source.is_file():
     files = [source]
@@ -191,11 +229,13 @@ def generate(run: Run) -> None:
     target = output if single else output / f'{path.stem}.wav'
     waveform = audio.waveform_from_levels(levels[None])
     features = audio.log_mel(waveform, run.config.audio)
-    speech = synthesize(features, (FLAGS.seed, 0))[0, :len(levels)]
+    speech = synthesize(features, (FLAGS.seed, 0))[0, : len(levels)]
     decoding.write_wav(target, speech, run.config.audio.sample_rate_hz)
-    print(f'{target}: {len(speech) / run.config.audio.sample_rate_hz:.2f} s, '
-          f'{audio.rms_dbfs(speech):.1f} dBFS (input '
-          f'{audio.rms_dbfs(waveform[0].numpy()):.1f} dBFS).')
+    print(
+      f'{target}: {len(speech) / run.config.audio.sample_rate_hz:.2f} s, '
+      f'{audio.rms_dbfs(speech):.1f} dBFS (input '
+      f'{audio.rms_dbfs(waveform[0].numpy()):.1f} dBFS).'
+    )
 
 
 def evaluate(run: Run) -> None:
@@ -215,8 +255,10 @@ def evaluate(run: Run) -> None:
 def export(run: Run) -> None:
   """A new version of the SavedModel."""
   if not run.config.student.flow_layers:
-    raise UserError('student.flow_layers: found (), so there is no student to '
-                    'export; give its flows and train it.')
+    raise UserError(
+      'student.flow_layers: found (), so there is no student to '
+      'export; give its flows and train it.'
+    )
   path = export_lib.export(run.student(), run.config, run.workdir / 'export')
   print(f'SavedModel: {path}')
 
@@ -237,9 +279,10 @@ def _load(path, audio_config):
   rate = decoding.sample_rate_hz(path)
   if rate < audio_config.sample_rate_hz:
     raise UserError(
-        f'{path}: has {rate} Hz, the checkpoint speaks at '
-        f'{audio_config.sample_rate_hz} Hz, and the band between is missing; '
-        'use a recording of at least that rate or a model of a lower one.')
+      f'{path}: has {rate} Hz, the checkpoint speaks at '
+      f'{audio_config.sample_rate_hz} Hz, and the band between is missing; '
+      'use a recording of at least that rate or a model of a lower one.'
+    )
   return decoding.load(path, audio_config.sample_rate_hz)
 
 
@@ -261,8 +304,9 @@ def _shortened(run, example, seconds):
   if not seconds:
     return example
   frames = max(1, round(seconds * rate / (hop * chunk))) * chunk
-  return example._replace(levels=example.levels[:frames * hop],
-                          features=example.features[:frames])
+  return example._replace(
+    levels=example.levels[: frames * hop], features=example.features[:frames]
+  )
 
 
 def _measure(run, manifest, teacher, student, examples):
@@ -271,22 +315,25 @@ def _measure(run, manifest, teacher, student, examples):
   likelihood = evaluation.teacher_likelihood(teacher, config, examples)
   flac = 8 * sum(u['flac_bytes'] for u in manifest.of_split(shards.VALIDATION))
   results = {
-      'preset': config.preset,
-      'sample_rate_hz': config.audio.sample_rate_hz,
-      'validation_utterances': len(examples),
-      'validation_samples': likelihood.samples,
-      'teacher_parameters': teacher.count_params(),
-      'teacher_bits_per_sample': likelihood.bits_per_sample,
-      'flac_bits_per_sample': flac / likelihood.samples,
+    'preset': config.preset,
+    'sample_rate_hz': config.audio.sample_rate_hz,
+    'validation_utterances': len(examples),
+    'validation_samples': likelihood.samples,
+    'teacher_parameters': teacher.count_params(),
+    'teacher_bits_per_sample': likelihood.bits_per_sample,
+    'flac_bits_per_sample': flac / likelihood.samples,
   }
   if student is None:
     return results
   untrained = _untrained_student(run, teacher)
   for name, model in ('start', untrained), ('end', student):
     metrics = evaluation.average_metrics(
-        losses.student_objective(teacher, model, config.distillation),
-        dataset.validation_batches(examples, config.audio,
-                                   config.train_student.crop_samples), seed=0)
+      losses.student_objective(teacher, model, config.distillation),
+      dataset.validation_batches(
+        examples, config.audio, config.train_student.crop_samples
+      ),
+      seed=0,
+    )
     results[f'student_at_{name}'] = metrics
   results['student_parameters'] = student.count_params()
   return results
@@ -302,25 +349,35 @@ def _copies(run, teacher, student, examples, results):
   voices = {'teacher': sampling.Generator(teacher, config)}
   if student is not None:
     voices['student'] = sampling.Synthesizer(student, config.audio)
-  chosen = [_shortened(run, e, config.evaluate.audio_seconds)
-            for e in examples[:config.evaluate.audio_utterances]]
+  chosen = [
+    _shortened(run, e, config.evaluate.audio_seconds)
+    for e in examples[: config.evaluate.audio_utterances]
+  ]
   waveforms = {e.name: {'recording': _waveform(e)} for e in chosen}
   for voice, synthesize in voices.items():
     synthesize(tf.constant(chosen[0].features[None]), (0, 0))  # Compiles.
     distances, speeds = [], []
     for example in chosen:
       copy = evaluation.copy_synthesis(
-          synthesize, example.features, len(example.levels),
-          (config.evaluate.seed, 0))
+        synthesize,
+        example.features,
+        len(example.levels),
+        (config.evaluate.seed, 0),
+      )
       waveforms[example.name][voice] = copy.waveform
       speeds.append(copy.samples_per_second)
-      distances.append(evaluation.spectral_distance(
-          copy.waveform, _waveform(example), config.audio))
+      distances.append(
+        evaluation.spectral_distance(
+          copy.waveform, _waveform(example), config.audio
+        )
+      )
     results[f'{voice}_audio'] = {
-        name: float(np.mean([getattr(d, name) for d in distances]))
-        for name in evaluation.SpectralDistance._fields}
+      name: float(np.mean([getattr(d, name) for d in distances]))
+      for name in evaluation.SpectralDistance._fields
+    }
     results[f'{voice}_audio']['real_time_factor'] = float(
-        config.audio.sample_rate_hz / np.median(speeds))
+      config.audio.sample_rate_hz / np.median(speeds)
+    )
   return waveforms
 
 
@@ -341,46 +398,66 @@ def _write_samples(run, waveforms):
 def _rows(run, results) -> list[report.Row]:
   """The short table at the end of a run."""
   rows = [
-      ('validation', f'{results["validation_utterances"]} utterances, '
-       f'{results["validation_samples"]:,} samples'),
-      ('teacher', f'{results["teacher_parameters"]:,} parameters'),
-      ('teacher likelihood',
-       f'{results["teacher_bits_per_sample"]:.3f} bits per sample'),
-      ('flac -8, same samples',
-       f'{results["flac_bits_per_sample"]:.3f} bits per sample'),
+    (
+      'validation',
+      f'{results["validation_utterances"]} utterances, '
+      f'{results["validation_samples"]:,} samples',
+    ),
+    ('teacher', f'{results["teacher_parameters"]:,} parameters'),
+    (
+      'teacher likelihood',
+      f'{results["teacher_bits_per_sample"]:.3f} bits per sample',
+    ),
+    (
+      'flac -8, same samples',
+      f'{results["flac_bits_per_sample"]:.3f} bits per sample',
+    ),
   ]
   if 'student_at_end' in results:
     rows += [
-        ('student', f'{results["student_parameters"]:,} parameters'),
-        ('student KL', f'{results["student_at_end"]["kl"]:.3f} nats per '
-         f'sample (untrained {results["student_at_start"]["kl"]:.3f})')]
+      ('student', f'{results["student_parameters"]:,} parameters'),
+      (
+        'student KL',
+        f'{results["student_at_end"]["kl"]:.3f} nats per '
+        f'sample (untrained {results["student_at_start"]["kl"]:.3f})',
+      ),
+    ]
   for voice in 'teacher', 'student':
     if f'{voice}_audio' in results:
       measured = results[f'{voice}_audio']
       rows += [
-          (f'{voice} audio', f'loudness {measured["loudness_db"]:+.1f} dB, '
-           f'long-term spectrum {measured["long_term_spectrum_db"]:.1f} dB, '
-           f'log-mel {measured["log_mel_db"]:.1f} dB, '
-           f'mel cepstrum {measured["mel_cepstral_db"]:.1f} dB'),
-          (f'{voice} real-time factor',
-           f'{measured["real_time_factor"]:.3f} s per second of audio')]
-  rows += [('WAVs and spectrograms', str(run.workdir / 'samples')),
-           ('report', str(run.workdir / 'report' / 'index.html'))]
-  versions = sorted((run.workdir / 'export').glob('[0-9]*'),
-                    key=lambda path: int(path.name))
+        (
+          f'{voice} audio',
+          f'loudness {measured["loudness_db"]:+.1f} dB, '
+          f'long-term spectrum {measured["long_term_spectrum_db"]:.1f} dB, '
+          f'log-mel {measured["log_mel_db"]:.1f} dB, '
+          f'mel cepstrum {measured["mel_cepstral_db"]:.1f} dB',
+        ),
+        (
+          f'{voice} real-time factor',
+          f'{measured["real_time_factor"]:.3f} s per second of audio',
+        ),
+      ]
+  rows += [
+    ('WAVs and spectrograms', str(run.workdir / 'samples')),
+    ('report', str(run.workdir / 'report' / 'index.html')),
+  ]
+  versions = sorted(
+    (run.workdir / 'export').glob('[0-9]*'), key=lambda path: int(path.name)
+  )
   if versions:
     rows.append(('SavedModel', str(versions[-1])))
   return rows
 
 
 _MODES = {
-    'all': everything,
-    'prepare': prepare,
-    'train_teacher': train_teacher,
-    'train_student': train_student,
-    'generate': generate,
-    'evaluate': evaluate,
-    'export': export,
+  'all': everything,
+  'prepare': prepare,
+  'train_teacher': train_teacher,
+  'train_student': train_student,
+  'generate': generate,
+  'evaluate': evaluate,
+  'export': export,
 }
 
 
@@ -390,10 +467,13 @@ def _configure(workdir: pathlib.Path) -> Config:
   path = workdir / 'config.json'
   if not path.exists():
     if FLAGS.mode not in _MODES_OF_A_NEW_RUN:
-      raise UserError(f'--workdir: {path} does not exist; run --mode=prepare '
-                      'or --mode=all first.')
-    return config_lib.validate(config_lib.override(
-        config_lib.preset(FLAGS.preset or 'tiny'), overrides))
+      raise UserError(
+        f'--workdir: {path} does not exist; run --mode=prepare '
+        'or --mode=all first.'
+      )
+    return config_lib.validate(
+      config_lib.override(config_lib.preset(FLAGS.preset or 'tiny'), overrides)
+    )
   saved = config_lib.load(path)
   base = config_lib.preset(FLAGS.preset) if FLAGS.preset else saved
   asked = config_lib.override(base, overrides)
@@ -429,18 +509,23 @@ def main(argv):
 def _system_error(error) -> str:
   """Disk full, no permission and the like, in one sentence."""
   if isinstance(error, OSError):
-    return (f'{error.filename or FLAGS.workdir}: {error.strerror}; check the '
-            'permissions and the free space there.')
+    return (
+      f'{error.filename or FLAGS.workdir}: {error.strerror}; check the '
+      'permissions and the free space there.'
+    )
   return f'{FLAGS.workdir}: {error.message.splitlines()[0]}'
 
 
 def _parse_flags(argv):
-  """absl's parser, with one sentence for an unknown --config field."""
+  """Absl's parser, with one sentence for an unknown --config field."""
   try:
     return app.parse_flags_with_usage(argv)
   except (KeyError, AttributeError) as error:
-    print(f'--config: {error.args[0]}; the fields are those of '
-          'wavenet_tf/config.py.', file=sys.stderr)
+    print(
+      f'--config: {error.args[0]}; the fields are those of '
+      'wavenet_tf/config.py.',
+      file=sys.stderr,
+    )
     sys.exit(1)
 
 

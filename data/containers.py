@@ -46,8 +46,9 @@ def check_flac_samples(blob: bytes, samples: np.ndarray) -> None:
   bits = ((packed >> 36) & 31) + 1
   total, digest = packed & (2**36 - 1), blob[26:42]
   if total and total != len(samples):
-    raise Damaged(f'it decodes to {len(samples)} samples, its header says '
-                  f'{total}')
+    raise Damaged(
+      f'it decodes to {len(samples)} samples, its header says {total}'
+    )
   width = -(-bits // 8)
   right_justified = samples >> (32 - bits)
   raw = right_justified.astype('<i4').view(np.uint8).reshape(-1, 4)[:, :width]
@@ -73,11 +74,11 @@ def _check_ogg(blob):
   """Checks the CRC of every page, and that the last one ends the stream."""
   position, flags = 0, 0
   while position < len(blob):
-    if blob[position:position + 4] != b'OggS' or position + 27 > len(blob):
+    if blob[position : position + 4] != b'OggS' or position + 27 > len(blob):
       raise Damaged(f'an Ogg page should begin at byte {position}')
     flags, segments = blob[position + 5], blob[position + 26]
     body = position + 27 + segments
-    end = body + sum(blob[position + 27:body])
+    end = body + sum(blob[position + 27 : body])
     if end > len(blob):
       raise Damaged('it ends within an Ogg page')
     page = bytearray(blob[position:end])

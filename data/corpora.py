@@ -40,20 +40,26 @@ def read_corpus(root: pathlib.Path) -> Corpus:
     UserError: if the folder is missing, not a folder, or has no audio.
   """
   if not root.exists():
-    raise UserError(f'--data_dir: {root} does not exist; give a folder of '
-                    'recordings.')
+    raise UserError(
+      f'--data_dir: {root} does not exist; give a folder of recordings.'
+    )
   if not root.is_dir():
-    raise UserError(f'--data_dir: {root} is a file; give the folder that holds '
-                    'the recordings.')
+    raise UserError(
+      f'--data_dir: {root} is a file; give the folder that holds '
+      'the recordings.'
+    )
   try:
     corpus = _read(root)
   except OSError as error:
-    raise UserError(f'--data_dir: {error.filename} cannot be read '
-                    f'({error.strerror}).') from error
+    raise UserError(
+      f'--data_dir: {error.filename} cannot be read ({error.strerror}).'
+    ) from error
   if not corpus.utterances:
-    raise UserError(f'--data_dir: {root} holds no '
-                    f'{", ".join(decoding.SUFFIXES)} file; give a folder of '
-                    'recordings.')
+    raise UserError(
+      f'--data_dir: {root} holds no '
+      f'{", ".join(decoding.SUFFIXES)} file; give a folder of '
+      'recordings.'
+    )
   return corpus
 
 
@@ -62,6 +68,7 @@ def validation_names(names: list[str], share: float, seed: int) -> set[str]:
 
   Names are ranked by a hash, so the choice depends on names and seed alone.
   """
+
   def rank(name):
     return hashlib.sha256(f'{seed}/{name}'.encode()).digest()
 
@@ -74,9 +81,13 @@ def _read(root):
     return Corpus('ljspeech', _read_ljspeech(root))
   if any(root.glob('wav48*')):
     return Corpus('vctk', _read_vctk(root))
-  return Corpus('folder', [
+  return Corpus(
+    'folder',
+    [
       Utterance(_name(root, path), path, _text(path.with_suffix('.txt')))
-      for path in _audio_files(root)])
+      for path in _audio_files(root)
+    ],
+  )
 
 
 def _read_ljspeech(root):
@@ -86,26 +97,40 @@ def _read_ljspeech(root):
     texts[fields[0]] = fields[-1].strip()
   present = {path.stem: path for path in _audio_files(root / 'wavs')}
   # A listed file that is missing stays in the list, to be reported by name.
-  missing = {name: root / 'wavs' / f'{name}.wav'
-             for name in texts if name and name not in present}
-  return [Utterance(name, path, texts.get(name, ''))
-          for name, path in sorted((present | missing).items())]
+  missing = {
+    name: root / 'wavs' / f'{name}.wav'
+    for name in texts
+    if name and name not in present
+  }
+  return [
+    Utterance(name, path, texts.get(name, ''))
+    for name, path in sorted((present | missing).items())
+  ]
 
 
 def _read_vctk(root):
   return [
-      Utterance(_name(root, path), path,
-                _text(root / 'txt' / path.parent.name
-                      / f'{path.stem.split("_mic")[0]}.txt'),
-                path.parent.name)
-      for folder in sorted(root.glob('wav48*'))
-      for path in _audio_files(folder)]
+    Utterance(
+      _name(root, path),
+      path,
+      _text(
+        root / 'txt' / path.parent.name / f'{path.stem.split("_mic")[0]}.txt'
+      ),
+      path.parent.name,
+    )
+    for folder in sorted(root.glob('wav48*'))
+    for path in _audio_files(folder)
+  ]
 
 
 def _audio_files(root):
-  return sorted(path for path in root.rglob('*')
-                if path.suffix.lower() in decoding.SUFFIXES
-                and path.is_file() and not path.name.startswith('.'))
+  return sorted(
+    path
+    for path in root.rglob('*')
+    if path.suffix.lower() in decoding.SUFFIXES
+    and path.is_file()
+    and not path.name.startswith('.')
+  )
 
 
 def _name(root, path):

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from data import shards
 from wavenet_tf import audio
-from wavenet_tf.config import MARGIN_FRAMES, AudioConfig
+from wavenet_tf.config import AudioConfig, MARGIN_FRAMES
 
 _OPEN_SHARDS = 8
 
@@ -30,16 +30,24 @@ class Batch(NamedTuple):
   features: tf.Tensor
 
 
-def training_batches(folder: pathlib.Path, manifest: shards.Manifest,
-                     audio_config: AudioConfig, *, batch_size: int,
-                     crop_samples: int, shuffle_utterances: int, seed: int,
-                     start_step: int = 0) -> tf.data.Dataset:
+def training_batches(
+  folder: pathlib.Path,
+  manifest: shards.Manifest,
+  audio_config: AudioConfig,
+  *,
+  batch_size: int,
+  crop_samples: int,
+  shuffle_utterances: int,
+  seed: int,
+  start_step: int = 0,
+) -> tf.data.Dataset:
   """Endless `Batch`es of random crops that begin on a frame.
 
   An utterance shorter than the crop is continued with silence.
 
   Args:
-    folder: holds the shards of `manifest`.
+    folder: holds the shards.
+    manifest: verified, of that folder.
     audio_config: hop and channels.
     batch_size: crops per batch.
     crop_samples: T, a multiple of the hop.
@@ -52,26 +60,42 @@ def training_batches(folder: pathlib.Path, manifest: shards.Manifest,
   start = start_step * batch_size
   epochs = tf.data.Dataset.range(start // utterances, tf.int64.max)
   records = epochs.flat_map(
-      lambda epoch: _epoch(paths, seed, epoch, shuffle_utterances))
-  crops = records.skip(start % utterances).enumerate(start).map(
-      lambda n, record: _crop(shards.parse(record, audio_config.mel_bins),
-                              audio_config, crop_samples, seed, n),
-      num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-  return crops.batch(batch_size, drop_remainder=True).prefetch(
-      tf.data.AUTOTUNE)
+    lambda epoch: _epoch(paths, seed, epoch, shuffle_utterances)
+  )
+  crops = (
+    records.skip(start % utterances)
+    .enumerate(start)
+    .map(
+      lambda n, record: _crop(
+        shards.parse(record, audio_config.mel_bins),
+        audio_config,
+        crop_samples,
+        seed,
+        n,
+      ),
+      num_parallel_calls=tf.data.AUTOTUNE,
+      deterministic=True,
+    )
+  )
+  return crops.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
 
 
 def _epoch(paths, seed, epoch, shuffle_utterances):
   """Every record of the split once, in an order of this epoch's own."""
   epoch_seed = tf.random.experimental.stateless_fold_in(
-      tf.constant([seed, 0], tf.int64), epoch)[0]
+    tf.constant([seed, 0], tf.int64), epoch
+  )[0]
   files = tf.data.Dataset.from_tensor_slices(paths).shuffle(
-      len(paths), epoch_seed, reshuffle_each_iteration=False)
-  records = files.interleave(tf.data.TFRecordDataset,
-                             cycle_length=min(_OPEN_SHARDS, len(paths)),
-                             deterministic=True)
-  return records.shuffle(shuffle_utterances, epoch_seed,
-                         reshuffle_each_iteration=False)
+    len(paths), epoch_seed, reshuffle_each_iteration=False
+  )
+  records = files.interleave(
+    tf.data.TFRecordDataset,
+    cycle_length=min(_OPEN_SHARDS, len(paths)),
+    deterministic=True,
+  )
+  return records.shuffle(
+    shuffle_utterances, epoch_seed, reshuffle_each_iteration=False
+  )
 
 
 def _crop(example, audio_config, crop_samples, seed, n):
@@ -79,24 +103,29 @@ def _crop(example, audio_config, crop_samples, seed, n):
   frames = crop_samples // hop
   last_start = tf.maximum(tf.shape(example.features)[0] - frames, 0)
   start = tf.random.stateless_uniform(
-      [], tf.stack([tf.constant(seed, tf.int64), n]), 0, last_start + 1,
-      tf.int32)
-  levels = example.levels[start * hop:start * hop + crop_samples]
+    [], tf.stack([tf.constant(seed, tf.int64), n]), 0, last_start + 1, tf.int32
+  )
+  levels = example.levels[start * hop : start * hop + crop_samples]
   levels = tf.pad(levels, [[0, crop_samples - tf.shape(levels)[0]]])
   # Frames start - MARGIN .. start + frames + MARGIN, silence where there are
   # none.
   padded = audio.pad_margin(example.features[None], audio_config)[0]
   wanted = frames + 2 * MARGIN_FRAMES
-  features = padded[start:start + wanted]
-  features = tf.pad(features, [[0, wanted - tf.shape(features)[0]], [0, 0]],
-                    constant_values=audio_config.log_mel_floor)
+  features = padded[start : start + wanted]
+  features = tf.pad(
+    features,
+    [[0, wanted - tf.shape(features)[0]], [0, 0]],
+    constant_values=audio_config.log_mel_floor,
+  )
   return Batch(
-      tf.ensure_shape(tf.cast(levels, tf.int32), [crop_samples]),
-      tf.ensure_shape(features, [wanted, audio_config.mel_bins]))
+    tf.ensure_shape(tf.cast(levels, tf.int32), [crop_samples]),
+    tf.ensure_shape(features, [wanted, audio_config.mel_bins]),
+  )
 
 
-def validation_batches(examples, audio_config: AudioConfig,
-                       crop_samples: int) -> list[Batch]:
+def validation_batches(
+  examples, audio_config: AudioConfig, crop_samples: int
+) -> list[Batch]:
   """Consecutive crops of whole utterances, one a batch, all of one shape.
 
   What is left over at the end of an utterance is dropped; an utterance
@@ -108,12 +137,20 @@ def validation_batches(examples, audio_config: AudioConfig,
   for example in examples:
     features = audio.pad_margin(example.features[None], audio_config)
     for start in range(0, max(len(example.features) - frames, 0) + 1, frames):
-      levels = example.levels[start * hop:start * hop + crop_samples]
-      window = features[:, start:start + frames + 2 * MARGIN_FRAMES]
+      levels = example.levels[start * hop : start * hop + crop_samples]
+      window = features[:, start : start + frames + 2 * MARGIN_FRAMES]
       missing = frames + 2 * MARGIN_FRAMES - window.shape[1]
-      batches.append(Batch(
-          tf.pad(tf.cast(levels[None], tf.int32),
-                 [[0, 0], [0, crop_samples - len(levels)]]),
-          tf.pad(window, [[0, 0], [0, missing], [0, 0]],
-                 constant_values=audio_config.log_mel_floor)))
+      batches.append(
+        Batch(
+          tf.pad(
+            tf.cast(levels[None], tf.int32),
+            [[0, 0], [0, crop_samples - len(levels)]],
+          ),
+          tf.pad(
+            window,
+            [[0, 0], [0, missing], [0, 0]],
+            constant_values=audio_config.log_mel_floor,
+          ),
+        )
+      )
   return batches

@@ -20,8 +20,7 @@ from wavenet_tf.config import UserError
 
 SUFFIXES = ('.wav', '.flac', '.mp3', '.ogg', '.oga')
 _KINDS = ('WAV', 'WAVEX', 'RF64', 'FLAC', 'OGG', 'MP3')
-_PCM_BITS = {'PCM_S8': 8, 'PCM_U8': 8, 'PCM_16': 16, 'PCM_24': 24,
-             'PCM_32': 32}
+_PCM_BITS = {'PCM_S8': 8, 'PCM_U8': 8, 'PCM_16': 16, 'PCM_24': 24, 'PCM_32': 32}
 
 
 class BadRecording(UserError):
@@ -45,14 +44,16 @@ def load(path: pathlib.Path, sample_rate_hz: int) -> np.ndarray:
   if not len(waveform):
     raise BadRecording(f'{path}: has no samples; record it again or remove it.')
   if not np.isfinite(waveform).all():
-    raise BadRecording(f'{path}: has samples that are not finite numbers; '
-                       'export it again.')
+    raise BadRecording(
+      f'{path}: has samples that are not finite numbers; export it again.'
+    )
   mono = waveform.mean(1) if waveform.shape[1] > 1 else waveform[:, 0]
   if rate != sample_rate_hz:
     mono = soxr.resample(mono, rate, sample_rate_hz, quality='VHQ')
   levels = np.round(mono * audio.FULL_SCALE)
-  return np.clip(levels, -audio.FULL_SCALE,
-                 audio.FULL_SCALE - 1).astype(np.int16)
+  return np.clip(levels, -audio.FULL_SCALE, audio.FULL_SCALE - 1).astype(
+    np.int16
+  )
 
 
 def sample_rate_hz(path: pathlib.Path) -> int:
@@ -71,8 +72,14 @@ def write_wav(path: pathlib.Path, waveform, rate_hz: int) -> None:
 def flac_bytes(levels: np.ndarray, rate_hz: int) -> int:
   """Size of the FLAC file at the highest compression level (`flac -8`)."""
   buffer = io.BytesIO()
-  soundfile.write(buffer, levels, rate_hz, format='FLAC', subtype='PCM_16',
-                  compression_level=1.0)
+  soundfile.write(
+    buffer,
+    levels,
+    rate_hz,
+    format='FLAC',
+    subtype='PCM_16',
+    compression_level=1.0,
+  )
   return len(buffer.getvalue())
 
 
@@ -87,12 +94,15 @@ def _info(path, blob):
   try:
     info = soundfile.info(io.BytesIO(blob))
   except soundfile.LibsndfileError as error:
-    raise BadRecording(f'{path}: is not audio that can be read '
-                       f'({error.error_string.strip()}); expected WAV, FLAC, '
-                       'MP3 or Ogg Vorbis.') from error
+    raise BadRecording(
+      f'{path}: is not audio that can be read '
+      f'({error.error_string.strip()}); expected WAV, FLAC, '
+      'MP3 or Ogg Vorbis.'
+    ) from error
   if info.format not in _KINDS:
-    raise BadRecording(f'{path}: is {info.format} audio; expected WAV, FLAC, '
-                       'MP3 or Ogg Vorbis.')
+    raise BadRecording(
+      f'{path}: is {info.format} audio; expected WAV, FLAC, MP3 or Ogg Vorbis.'
+    )
   return info
 
 
@@ -109,12 +119,18 @@ def _decode(path):
       containers.check_flac_samples(blob, samples)
     if info.format != 'MP3' and len(samples) != info.frames:
       raise containers.Damaged(
-          f'it decodes to {len(samples)} of {info.frames} samples')
-  except (containers.Damaged, soundfile.LibsndfileError,
-          tf.errors.OpError) as error:
+        f'it decodes to {len(samples)} of {info.frames} samples'
+      )
+  except (
+    containers.Damaged,
+    soundfile.LibsndfileError,
+    tf.errors.OpError,
+  ) as error:
     reason = getattr(error, 'error_string', None) or str(error)
-    raise BadRecording(f'{path}: is damaged ({reason.splitlines()[0].strip()})'
-                       '; copy or record it again.') from error
+    raise BadRecording(
+      f'{path}: is damaged ({reason.splitlines()[0].strip()})'
+      '; copy or record it again.'
+    ) from error
   if samples.dtype == np.int32:
     return samples / 2.0**31, info.samplerate
   return samples.astype(np.float64), info.samplerate
@@ -131,6 +147,7 @@ def _tensorflow_io_audio():
   """The module, or None where it is not installed for this TensorFlow."""
   try:
     import tensorflow_io  # pylint: disable=g-import-not-at-top
+
     return tensorflow_io.audio
   except ImportError:
     return None
@@ -149,8 +166,9 @@ def _decode_with_tensorflow_io(info, blob):
   if info.format == 'MP3':
     return ops.decode_mp3(blob).numpy()
   decode = {'FLAC': ops.decode_flac, 'WAV': ops.decode_wav}.get(info.format)
-  dtype = {'PCM_U8': tf.uint8, 'PCM_16': tf.int16,
-           'PCM_24': tf.int32}.get(info.subtype)
+  dtype = {'PCM_U8': tf.uint8, 'PCM_16': tf.int16, 'PCM_24': tf.int32}.get(
+    info.subtype
+  )
   if decode is None or dtype is None:
     return None
   samples = decode(blob, dtype=dtype).numpy().astype(np.int32)

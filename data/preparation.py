@@ -9,9 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import tqdm
 
-from data import corpora
-from data import decoding
-from data import shards
+from data import corpora, decoding, shards
 from wavenet_tf import audio
 from wavenet_tf.config import Config, UserError
 
@@ -22,8 +20,9 @@ class _Decoded(NamedTuple):
   reason: str
 
 
-def prepare(config: Config, data_dir: pathlib.Path,
-            output: pathlib.Path) -> shards.Manifest:
+def prepare(
+  config: Config, data_dir: pathlib.Path, output: pathlib.Path
+) -> shards.Manifest:
   """Decodes a corpus once, checks it, splits it and writes its shards.
 
   Everything is written to a temporary folder, renamed when complete.
@@ -51,28 +50,38 @@ def prepare(config: Config, data_dir: pathlib.Path,
 def _prepare(config, corpus, data_dir, folder):
   names = [utterance.name for utterance in corpus.utterances]
   if len(names) < 2:
-    raise UserError(f'--data_dir: {data_dir} holds one recording, expected at '
-                    'least two: one is kept for validation.')
+    raise UserError(
+      f'--data_dir: {data_dir} holds one recording, expected at '
+      'least two: one is kept for validation.'
+    )
   accepted, rejected = _check_all(config, corpus)
-  held_out = corpora.validation_names(accepted, config.data.validation_share,
-                                      config.data.seed)
-  writers = {split: shards.ShardWriter(folder, split,
-                                       config.data.shard_megabytes)
-             for split in (shards.TRAIN, shards.VALIDATION)}
+  held_out = corpora.validation_names(
+    accepted, config.data.validation_share, config.data.seed
+  )
+  writers = {
+    split: shards.ShardWriter(folder, split, config.data.shard_megabytes)
+    for split in (shards.TRAIN, shards.VALIDATION)
+  }
   utterances = []
   usable = [u for u in corpus.utterances if u.name in set(accepted)]
   for decoded in _decode_all(config, usable, 'writing shards'):
-    split = (shards.VALIDATION if decoded.utterance.name in held_out
-             else shards.TRAIN)
+    split = (
+      shards.VALIDATION if decoded.utterance.name in held_out else shards.TRAIN
+    )
     writers[split].write(_example(config, decoded))
     utterances.append(_entry(config, decoded, split))
   manifest = shards.make_manifest(
-      corpus={'layout': corpus.layout, 'folder': str(data_dir.resolve()),
-              'seconds': sum(u['samples'] for u in utterances)
-                         / config.audio.sample_rate_hz,
-              'audio': dataclasses.asdict(config.audio)},
-      utterances=utterances, rejected=rejected,
-      shards=[s for writer in writers.values() for s in writer.close()])
+    corpus={
+      'layout': corpus.layout,
+      'folder': str(data_dir.resolve()),
+      'seconds': sum(u['samples'] for u in utterances)
+      / config.audio.sample_rate_hz,
+      'audio': dataclasses.asdict(config.audio),
+    },
+    utterances=utterances,
+    rejected=rejected,
+    shards=[s for writer in writers.values() for s in writer.close()],
+  )
   shards.write_manifest(folder, manifest)
   return manifest
 
@@ -82,34 +91,40 @@ def _check_all(config, corpus):
   accepted, rejected = [], []
   for decoded in _decode_all(config, corpus.utterances, 'checking'):
     if decoded.levels is None:
-      rejected.append({'file': str(decoded.utterance.path),
-                       'reason': decoded.reason})
+      rejected.append(
+        {'file': str(decoded.utterance.path), 'reason': decoded.reason}
+      )
       tqdm.tqdm.write(f'left out: {decoded.reason}')
     else:
       accepted.append(decoded.utterance.name)
   total = len(corpus.utterances)
   if rejected and len(rejected) > config.data.max_bad_share * total:
     raise UserError(
-        f'--data_dir: {len(rejected)} of {total} recordings cannot be used, '
-        f'more than data.max_bad_share = {config.data.max_bad_share}; the '
-        f'first: {rejected[0]["reason"]}')
+      f'--data_dir: {len(rejected)} of {total} recordings cannot be used, '
+      f'more than data.max_bad_share = {config.data.max_bad_share}; the '
+      f'first: {rejected[0]["reason"]}'
+    )
   if len(accepted) < 2:
-    raise UserError(f'--data_dir: {len(accepted)} usable recording, expected '
-                    'at least two: one is kept for validation.')
+    raise UserError(
+      f'--data_dir: {len(accepted)} usable recording, expected '
+      'at least two: one is kept for validation.'
+    )
   return accepted, rejected
 
 
 def _decode_all(config, utterances, description):
   """Yields `_Decoded` in order, decoding a few files ahead."""
   ahead = 4 * config.data.workers
-  with concurrent.futures.ThreadPoolExecutor(config.data.workers) as pool:
-    with tqdm.tqdm(total=len(utterances), desc=description,
-                   unit='file') as progress:
-      for i in range(0, len(utterances), ahead):
-        for decoded in pool.map(lambda u: _decode(config, u),
-                                utterances[i:i + ahead]):
-          progress.update()
-          yield decoded
+  with (
+    concurrent.futures.ThreadPoolExecutor(config.data.workers) as pool,
+    tqdm.tqdm(total=len(utterances), desc=description, unit='file') as progress,
+  ):
+    for i in range(0, len(utterances), ahead):
+      for decoded in pool.map(
+        lambda u: _decode(config, u), utterances[i : i + ahead]
+      ):
+        progress.update()
+        yield decoded
 
 
 def _decode(config, utterance):
@@ -126,13 +141,15 @@ def _check_content(config, path, levels):
   seconds = len(levels) / rate
   if seconds < config.data.min_seconds:
     raise decoding.BadRecording(
-        f'{path}: lasts {seconds:.3f} s, expected at least data.min_seconds = '
-        f'{config.data.min_seconds} s.')
+      f'{path}: lasts {seconds:.3f} s, expected at least data.min_seconds = '
+      f'{config.data.min_seconds} s.'
+    )
   peak = np.abs(levels.astype(np.int32)).max() / audio.FULL_SCALE
-  if peak < 10.0**(config.data.silence_dbfs / 20.0):
+  if peak < 10.0 ** (config.data.silence_dbfs / 20.0):
     raise decoding.BadRecording(
-        f'{path}: is silence (its loudest sample is {peak:.6f} of full scale, '
-        f'below data.silence_dbfs = {config.data.silence_dbfs} dB).')
+      f'{path}: is silence (its loudest sample is {peak:.6f} of full scale, '
+      f'below data.silence_dbfs = {config.data.silence_dbfs} dB).'
+    )
 
 
 def _example(config, decoded):
@@ -142,10 +159,15 @@ def _example(config, decoded):
 
 
 def _entry(config, decoded, split):
-  entry = {'name': decoded.utterance.name, 'split': split,
-           'samples': len(decoded.levels), 'text': decoded.utterance.text,
-           'speaker': decoded.utterance.speaker}
+  entry = {
+    'name': decoded.utterance.name,
+    'split': split,
+    'samples': len(decoded.levels),
+    'text': decoded.utterance.text,
+    'speaker': decoded.utterance.speaker,
+  }
   if split == shards.VALIDATION:
-    entry['flac_bytes'] = decoding.flac_bytes(decoded.levels,
-                                              config.audio.sample_rate_hz)
+    entry['flac_bytes'] = decoding.flac_bytes(
+      decoded.levels, config.audio.sample_rate_hz
+    )
   return entry

@@ -5,10 +5,11 @@ without any error, so the manifest holds a hash of every shard, and a shard is
 never read before it was compared with it.
 """
 
+from collections.abc import Iterator
 import hashlib
 import json
 import pathlib
-from typing import Iterator, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -59,9 +60,15 @@ class ShardWriter:
     """Manifest entries of the shards written."""
     if self._writer:
       self._writer.close()
-    return [{'file': self._name(i), 'split': self._split, 'records': count,
-             'sha256': _sha256(self._folder / self._name(i))}
-            for i, count in enumerate(self._counts)]
+    return [
+      {
+        'file': self._name(i),
+        'split': self._split,
+        'records': count,
+        'sha256': _sha256(self._folder / self._name(i)),
+      }
+      for i, count in enumerate(self._counts)
+    ]
 
   def _name(self, index):
     return f'{self._split}-{index:05d}.tfrecord'
@@ -70,7 +77,8 @@ class ShardWriter:
     if self._writer:
       self._writer.close()
     self._writer = tf.io.TFRecordWriter(
-        str(self._folder / self._name(len(self._counts))))
+      str(self._folder / self._name(len(self._counts)))
+    )
     self._counts.append(0)
     self._written = 0
 
@@ -101,12 +109,14 @@ def make_manifest(**fields) -> Manifest:
 
 
 def write_manifest(folder: pathlib.Path, manifest: Manifest) -> None:
-  config_lib.write_text(folder / MANIFEST,
-                        json.dumps(manifest._asdict(), indent=1) + '\n')
+  config_lib.write_text(
+    folder / MANIFEST, json.dumps(manifest._asdict(), indent=1) + '\n'
+  )
 
 
-def read_manifest(folder: pathlib.Path,
-                  audio: config_lib.AudioConfig) -> Manifest:
+def read_manifest(
+  folder: pathlib.Path, audio: config_lib.AudioConfig
+) -> Manifest:
   """Reads a manifest, then verifies the front end and every shard.
 
   Raises:
@@ -119,17 +129,23 @@ def read_manifest(folder: pathlib.Path,
   try:
     manifest = Manifest(**json.loads(path.read_text('utf-8')))
   except (ValueError, TypeError) as error:
-    raise UserError(f'{path}: is not a manifest ({error}); run --mode=prepare '
-                    'in a new --workdir.') from error
+    raise UserError(
+      f'{path}: is not a manifest ({error}); run --mode=prepare '
+      'in a new --workdir.'
+    ) from error
   if manifest.version != _VERSION:
-    raise UserError(f'{path}: has version {manifest.version}, expected '
-                    f'{_VERSION}; run --mode=prepare in a new --workdir.')
+    raise UserError(
+      f'{path}: has version {manifest.version}, expected '
+      f'{_VERSION}; run --mode=prepare in a new --workdir.'
+    )
   for field, made_with in manifest.corpus['audio'].items():
     asked = getattr(audio, field, None)
     if asked != made_with:
-      raise UserError(f'audio.{field}: found {asked}, but {folder} was prepared '
-                      f'with {made_with}; use that value, or prepare the '
-                      'recordings in a new --workdir.')
+      raise UserError(
+        f'audio.{field}: found {asked}, but {folder} was prepared '
+        f'with {made_with}; use that value, or prepare the '
+        'recordings in a new --workdir.'
+      )
   for shard in manifest.shards:
     _verify(folder / shard['file'], shard['sha256'])
   return manifest
@@ -137,12 +153,15 @@ def read_manifest(folder: pathlib.Path,
 
 def _verify(path, digest):
   if not path.is_file():
-    raise UserError(f'{path} is missing; run --mode=prepare in a new '
-                    '--workdir.')
+    raise UserError(
+      f'{path} is missing; run --mode=prepare in a new --workdir.'
+    )
   if _sha256(path) != digest:
-    raise UserError(f'{path} differs from the file that was prepared (its '
-                    'SHA-256 is not the one in the manifest); run '
-                    '--mode=prepare in a new --workdir.')
+    raise UserError(
+      f'{path} differs from the file that was prepared (its '
+      'SHA-256 is not the one in the manifest); run '
+      '--mode=prepare in a new --workdir.'
+    )
 
 
 def _sha256(path):
@@ -154,35 +173,51 @@ def serialize(example: Example) -> bytes:
   def feature(value):
     return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
 
-  return tf.train.Example(features=tf.train.Features(feature={
-      'name': feature(example.name.encode()),
-      'levels': feature(example.levels.astype('<i2').tobytes()),
-      'features': feature(example.features.astype('<f4').tobytes()),
-  })).SerializeToString()
+  return tf.train.Example(
+    features=tf.train.Features(
+      feature={
+        'name': feature(example.name.encode()),
+        'levels': feature(example.levels.astype('<i2').tobytes()),
+        'features': feature(example.features.astype('<f4').tobytes()),
+      }
+    )
+  ).SerializeToString()
 
 
 def parse(record, channels: int) -> Example:
   """Inverse of `serialize` as TensorFlow operations."""
   spec = tf.io.FixedLenFeature([], tf.string)
   fields = tf.io.parse_single_example(
-      record, {'name': spec, 'levels': spec, 'features': spec})
+    record, {'name': spec, 'levels': spec, 'features': spec}
+  )
   features = tf.io.decode_raw(fields['features'], tf.float32)
-  return Example(fields['name'], tf.io.decode_raw(fields['levels'], tf.int16),
-                 tf.reshape(features, [-1, channels]))
+  return Example(
+    fields['name'],
+    tf.io.decode_raw(fields['levels'], tf.int16),
+    tf.reshape(features, [-1, channels]),
+  )
 
 
-def shard_paths(folder: pathlib.Path, manifest: Manifest,
-                split: str) -> list[str]:
-  return [str(folder / shard['file'])
-          for shard in manifest.shards if shard['split'] == split]
+def shard_paths(
+  folder: pathlib.Path, manifest: Manifest, split: str
+) -> list[str]:
+  return [
+    str(folder / shard['file'])
+    for shard in manifest.shards
+    if shard['split'] == split
+  ]
 
 
-def read_examples(folder: pathlib.Path, manifest: Manifest,
-                  split: str) -> Iterator[Example]:
+def read_examples(
+  folder: pathlib.Path, manifest: Manifest, split: str
+) -> Iterator[Example]:
   """The examples of a split as NumPy, in the order of the manifest."""
   records = tf.data.TFRecordDataset(shard_paths(folder, manifest, split))
   channels = manifest.corpus['audio']['mel_bins']
   for record in records:
     example = parse(record, channels)
-    yield Example(example.name.numpy().decode(), example.levels.numpy(),
-                  example.features.numpy())
+    yield Example(
+      example.name.numpy().decode(),
+      example.levels.numpy(),
+      example.features.numpy(),
+    )

@@ -10,7 +10,7 @@ Three number systems meet here, and only here:
 import numpy as np
 import tensorflow as tf
 
-from wavenet_tf.config import MARGIN_FRAMES, AudioConfig
+from wavenet_tf.config import AudioConfig, MARGIN_FRAMES
 
 LEVELS = 2**16
 FULL_SCALE = 2.0**15
@@ -24,8 +24,9 @@ def waveform_from_levels(levels):
 def levels_from_waveform(waveform):
   """Waveform -> nearest 16-bit level as int32, clipped to the 16-bit range."""
   scaled = tf.round(waveform * FULL_SCALE)
-  return tf.cast(tf.clip_by_value(scaled, -FULL_SCALE, FULL_SCALE - 1),
-                 tf.int32)
+  return tf.cast(
+    tf.clip_by_value(scaled, -FULL_SCALE, FULL_SCALE - 1), tf.int32
+  )
 
 
 def mu_law_encode(waveform, levels: int = 256):
@@ -42,8 +43,11 @@ def mu_law_encode(waveform, levels: int = 256):
   """
   mu = levels - 1.0
   waveform = tf.clip_by_value(waveform, -1.0, 1.0)
-  companded = (tf.sign(waveform) * tf.math.log1p(mu * tf.abs(waveform))
-               / np.log1p(mu).astype(np.float32))
+  companded = (
+    tf.sign(waveform)
+    * tf.math.log1p(mu * tf.abs(waveform))
+    / np.log1p(mu).astype(np.float32)
+  )
   return tf.cast(tf.floor((companded + 1.0) * (mu / 2.0) + 0.5), tf.int32)
 
 
@@ -76,12 +80,12 @@ def stft_magnitude(waveform, window_samples: int, hop_samples: int):
   """
   spectrum = tf.signal.stft(waveform, window_samples, hop_samples)
   # A bare absolute value has no gradient at zero.
-  power = tf.math.real(spectrum)**2 + tf.math.imag(spectrum)**2
+  power = tf.math.real(spectrum) ** 2 + tf.math.imag(spectrum) ** 2
   return tf.sqrt(power + 1e-14) * (4.0 / window_samples)
 
 
 def log_mel(waveform, audio: AudioConfig):
-  """ln max(mel filters . |STFT|, floor): the front end of copy synthesis.
+  """Ln max(mel filters . |STFT|, floor): the front end of copy synthesis.
 
   Frame f is centred on samples [f hop, (f + 1) hop); silence is assumed
   before and after the recording.
@@ -99,16 +103,23 @@ def log_mel(waveform, audio: AudioConfig):
   padded = tf.pad(waveform, [[0, 0], [before, window - hop - before + missing]])
   magnitude = stft_magnitude(padded, window, hop)
   filters = tf.signal.linear_to_mel_weight_matrix(
-      audio.mel_bins, magnitude.shape[-1], audio.sample_rate_hz,
-      audio.mel_min_hz, audio.mel_max_hz)
+    audio.mel_bins,
+    magnitude.shape[-1],
+    audio.sample_rate_hz,
+    audio.mel_min_hz,
+    audio.mel_max_hz,
+  )
   mel = tf.tensordot(magnitude, filters, 1)
   return tf.math.log(tf.maximum(mel, audio.mel_floor))
 
 
 def pad_margin(features, audio: AudioConfig):
   """Silence around `[B, frames, C]`: MARGIN_FRAMES frames on either side."""
-  return tf.pad(features, [[0, 0], [MARGIN_FRAMES, MARGIN_FRAMES], [0, 0]],
-                constant_values=audio.log_mel_floor)
+  return tf.pad(
+    features,
+    [[0, 0], [MARGIN_FRAMES, MARGIN_FRAMES], [0, 0]],
+    constant_values=audio.log_mel_floor,
+  )
 
 
 def rms_dbfs(waveform: np.ndarray) -> float:

@@ -21,7 +21,8 @@ UPSAMPLERS = ('transposed', 'repeat')
 
 # Fields that an existing run may change without becoming another run: how long
 # and how often, what to listen to; never what is learned or from which data.
-RESUMABLE_FIELDS = frozenset({
+RESUMABLE_FIELDS = frozenset(
+  {
     'train_teacher.steps',
     'train_teacher.checkpoint_every_steps',
     'train_teacher.summary_every_steps',
@@ -33,7 +34,8 @@ RESUMABLE_FIELDS = frozenset({
     'evaluate.temperature',
     'evaluate.chunk_frames',
     'data.workers',
-})
+  }
+)
 
 # Frames of conditioning that accompany a chunk on either side, so that its
 # upsampling sees its neighbours (`layers.ConditioningUpsampler`).
@@ -103,13 +105,18 @@ class TeacherConfig:
   # Mu-law levels; the logistic mixture always covers 16-bit levels.
   mu_law_levels: int = 256
   mixture_components: int = 10
+  # The amplitude that is one inside the network: its scalar input is divided
+  # by it, its mixture locations are multiplied by it. About the loudness of
+  # the recordings; larger and small errors of a location cost large gradients.
+  signal_unit: float = 0.05
   # Floor of the mixture's log-scales; waveforms lie in [-1, 1).
   min_log_scale: float = -11.0
 
   @property
   def dilations(self) -> tuple[int, ...]:
-    return _dilations(self.cycles * self.layers_per_cycle,
-                      self.layers_per_cycle)
+    return _dilations(
+      self.cycles * self.layers_per_cycle, self.layers_per_cycle
+    )
 
   @property
   def receptive_field_samples(self) -> int:
@@ -140,8 +147,10 @@ class StudentConfig:
   @property
   def receptive_field_samples(self) -> int:
     """Noise samples before t that sample t of the waveform depends on."""
-    return sum(1 + (self.kernel_size - 1) * (sum(self.dilations(i)) + 1)
-               for i in range(len(self.flow_layers)))
+    return sum(
+      1 + (self.kernel_size - 1) * (sum(self.dilations(i)) + 1)
+      for i in range(len(self.flow_layers))
+    )
 
 
 @dataclasses.dataclass
@@ -155,7 +164,7 @@ class TrainingConfig:
   warmup_steps: int = 100
   # The cosine schedule ends at this share of `learning_rate`; 1 is constant.
   final_learning_rate_share: float = 0.1
-  clip_norm: float = 1.0
+  clip_norm: float = 100.0
   average_decay: float = 0.999
   # This many steps in a row without a finite gradient end the run.
   max_bad_steps: int = 20
@@ -199,51 +208,97 @@ class Config:
   audio: AudioConfig = dataclasses.field(default_factory=AudioConfig)
   data: DataConfig = dataclasses.field(default_factory=DataConfig)
   conditioning: ConditioningConfig = dataclasses.field(
-      default_factory=ConditioningConfig)
+    default_factory=ConditioningConfig
+  )
   teacher: TeacherConfig = dataclasses.field(default_factory=TeacherConfig)
   student: StudentConfig = dataclasses.field(default_factory=StudentConfig)
   train_teacher: TrainingConfig = dataclasses.field(
-      default_factory=TrainingConfig)
+    default_factory=TrainingConfig
+  )
   train_student: TrainingConfig = dataclasses.field(
-      default_factory=TrainingConfig)
+    default_factory=TrainingConfig
+  )
   distillation: DistillationConfig = dataclasses.field(
-      default_factory=DistillationConfig)
+    default_factory=DistillationConfig
+  )
   evaluate: EvaluationConfig = dataclasses.field(
-      default_factory=EvaluationConfig)
+    default_factory=EvaluationConfig
+  )
 
 
 def _dilations(layers: int, layers_per_cycle: int) -> tuple[int, ...]:
   """1, 2, 4, ... doubling within a cycle, whatever the kernel size."""
-  return tuple(2**(layer % layers_per_cycle) for layer in range(layers))
+  return tuple(2 ** (layer % layers_per_cycle) for layer in range(layers))
 
 
 def _tiny() -> Config:
   """Minutes on a laptop: 8 kHz, the demo on the bundled corpus."""
   return Config(
-      preset='tiny',
-      audio=AudioConfig(sample_rate_hz=8000, hop_samples=80,
-                        window_samples=320, mel_bins=40, mel_max_hz=4000.0),
-      conditioning=ConditioningConfig(upsample_factors=(8, 10), channels=24),
-      teacher=TeacherConfig(cycles=2, layers_per_cycle=7, residual_channels=32,
-                            gate_channels=32, skip_channels=64,
-                            mixture_components=5),
-      student=StudentConfig(flow_layers=(7, 7), layers_per_cycle=7,
-                            residual_channels=32, gate_channels=32),
-      train_teacher=TrainingConfig(steps=1500, batch_size=8, crop_samples=3200,
-                                   learning_rate=4e-3, average_decay=0.99,
-                                   final_learning_rate_share=0.02),
-      train_student=TrainingConfig(steps=1200, batch_size=8, crop_samples=3200,
-                                   learning_rate=2e-3, average_decay=0.99,
-                                   final_learning_rate_share=0.02),
-      distillation=DistillationConfig(power_window_samples=256,
-                                      power_hop_samples=64),
-      evaluate=EvaluationConfig(audio_utterances=2, audio_seconds=3.0),
+    preset='tiny',
+    audio=AudioConfig(
+      sample_rate_hz=8000,
+      hop_samples=80,
+      window_samples=320,
+      mel_bins=40,
+      mel_max_hz=4000.0,
+    ),
+    conditioning=ConditioningConfig(upsample_factors=(8, 10), channels=24),
+    teacher=TeacherConfig(
+      cycles=2,
+      layers_per_cycle=7,
+      residual_channels=32,
+      gate_channels=32,
+      skip_channels=64,
+      mixture_components=5,
+    ),
+    student=StudentConfig(
+      flow_layers=(7, 7),
+      layers_per_cycle=7,
+      residual_channels=32,
+      gate_channels=32,
+    ),
+    train_teacher=TrainingConfig(
+      steps=1500,
+      batch_size=8,
+      crop_samples=3200,
+      learning_rate=4e-3,
+      average_decay=0.99,
+      final_learning_rate_share=0.02,
+    ),
+    train_student=TrainingConfig(
+      steps=1200,
+      batch_size=8,
+      crop_samples=3200,
+      learning_rate=2e-3,
+      average_decay=0.99,
+      final_learning_rate_share=0.02,
+    ),
+    distillation=DistillationConfig(
+      power_window_samples=256, power_hop_samples=64
+    ),
+    evaluate=EvaluationConfig(audio_utterances=2, audio_seconds=3.0),
   )
 
 
 def _small() -> Config:
-  """About an hour and a half on two cores, minutes on a GPU."""
-  return Config(preset='small')
+  """About an hour and a half on two cores: 22 kHz, a real voice."""
+  return Config(
+    preset='small',
+    train_teacher=TrainingConfig(
+      steps=4500,
+      batch_size=2,
+      crop_samples=7168,
+      learning_rate=2e-3,
+      final_learning_rate_share=0.02,
+    ),
+    train_student=TrainingConfig(
+      steps=3000,
+      batch_size=2,
+      crop_samples=7168,
+      learning_rate=1e-3,
+      final_learning_rate_share=0.02,
+    ),
+  )
 
 
 def _wavenet_2016() -> Config:
@@ -252,57 +307,87 @@ def _wavenet_2016() -> Config:
   Channel and layer counts are those its first author gave after publication.
   """
   return Config(
-      preset='wavenet_2016',
-      audio=AudioConfig(sample_rate_hz=16000, hop_samples=80,
-                        window_samples=640),
-      conditioning=ConditioningConfig(upsample_factors=(8, 10), channels=80),
-      teacher=TeacherConfig(cycles=3, residual_channels=512, gate_channels=256,
-                            skip_channels=256, input='one_hot', output=MU_LAW),
-      student=StudentConfig(flow_layers=()),
-      train_teacher=TrainingConfig(steps=1_000_000, batch_size=8,
-                                   crop_samples=16000, learning_rate=2e-4,
-                                   final_learning_rate_share=1.0,
-                                   average_decay=0.9999,
-                                   checkpoint_every_steps=2000,
-                                   summary_every_steps=500),
+    preset='wavenet_2016',
+    audio=AudioConfig(sample_rate_hz=16000, hop_samples=80, window_samples=640),
+    conditioning=ConditioningConfig(upsample_factors=(8, 10), channels=80),
+    teacher=TeacherConfig(
+      cycles=3,
+      residual_channels=512,
+      gate_channels=256,
+      skip_channels=256,
+      input='one_hot',
+      output=MU_LAW,
+    ),
+    student=StudentConfig(flow_layers=()),
+    train_teacher=TrainingConfig(
+      steps=1_000_000,
+      batch_size=8,
+      crop_samples=16000,
+      learning_rate=2e-4,
+      final_learning_rate_share=1.0,
+      average_decay=0.9999,
+      checkpoint_every_steps=2000,
+      summary_every_steps=500,
+    ),
   )
 
 
 def _parallel_wavenet_2017() -> Config:
   """The second paper's teacher and student, 24 kHz, 16 bit."""
-  training = TrainingConfig(steps=1_000_000, batch_size=32, crop_samples=7680,
-                            learning_rate=2e-4, final_learning_rate_share=1.0,
-                            average_decay=0.9999, checkpoint_every_steps=2000,
-                            summary_every_steps=500)
+  training = TrainingConfig(
+    steps=1_000_000,
+    batch_size=32,
+    crop_samples=7680,
+    learning_rate=2e-4,
+    final_learning_rate_share=1.0,
+    average_decay=0.9999,
+    checkpoint_every_steps=2000,
+    summary_every_steps=500,
+  )
   return Config(
-      preset='parallel_wavenet_2017',
-      audio=AudioConfig(sample_rate_hz=24000, hop_samples=240,
-                        window_samples=960, mel_max_hz=12000.0),
-      conditioning=ConditioningConfig(upsample_factors=(15, 16), channels=80),
-      teacher=TeacherConfig(cycles=3, kernel_size=3, residual_channels=512,
-                            gate_channels=256, skip_channels=256),
-      student=StudentConfig(flow_layers=(10, 10, 10, 30), kernel_size=3,
-                            residual_channels=64, gate_channels=32),
-      train_teacher=training,
-      train_student=dataclasses.replace(training),
-      distillation=DistillationConfig(power_exponent=2.0,
-                                      power_average_over_time=True),
+    preset='parallel_wavenet_2017',
+    audio=AudioConfig(
+      sample_rate_hz=24000,
+      hop_samples=240,
+      window_samples=960,
+      mel_max_hz=12000.0,
+    ),
+    conditioning=ConditioningConfig(upsample_factors=(15, 16), channels=80),
+    teacher=TeacherConfig(
+      cycles=3,
+      kernel_size=3,
+      residual_channels=512,
+      gate_channels=256,
+      skip_channels=256,
+    ),
+    student=StudentConfig(
+      flow_layers=(10, 10, 10, 30),
+      kernel_size=3,
+      residual_channels=64,
+      gate_channels=32,
+    ),
+    train_teacher=training,
+    train_student=dataclasses.replace(training),
+    distillation=DistillationConfig(
+      power_exponent=2.0, power_average_over_time=True
+    ),
   )
 
 
 PRESETS = {
-    'tiny': _tiny,
-    'small': _small,
-    'wavenet_2016': _wavenet_2016,
-    'parallel_wavenet_2017': _parallel_wavenet_2017,
+  'tiny': _tiny,
+  'small': _small,
+  'wavenet_2016': _wavenet_2016,
+  'parallel_wavenet_2017': _parallel_wavenet_2017,
 }
 
 
 def preset(name: str) -> Config:
   """A fresh, valid `Config` by its name in `PRESETS`."""
   if name not in PRESETS:
-    raise UserError(f'preset: found {name!r}, expected one of '
-                    f'{", ".join(PRESETS)}.')
+    raise UserError(
+      f'preset: found {name!r}, expected one of {", ".join(PRESETS)}.'
+    )
   return PRESETS[name]()
 
 
@@ -339,8 +424,10 @@ def load(path: pathlib.Path) -> Config:
   try:
     return _from_dict(Config, json.loads(path.read_text('utf-8')), '')
   except (json.JSONDecodeError, TypeError, AttributeError) as error:
-    raise UserError(f'{path}: not a configuration of this version ({error}); '
-                    'use another --workdir.') from error
+    raise UserError(
+      f'{path}: not a configuration of this version ({error}); '
+      'use another --workdir.'
+    ) from error
 
 
 def _from_dict(cls, values, where):
@@ -348,8 +435,10 @@ def _from_dict(cls, values, where):
   known = typing.get_type_hints(cls)
   for name in values:
     if name not in known:
-      raise UserError(f'config.json: unknown field {where}{name}; it was '
-                      'written by another version, use another --workdir.')
+      raise UserError(
+        f'config.json: unknown field {where}{name}; it was '
+        'written by another version, use another --workdir.'
+      )
   fields = {}
   for name, value in values.items():
     if dataclasses.is_dataclass(known[name]):
@@ -375,16 +464,25 @@ def validate(config: Config) -> Config:
   """
   _check_audio(config.audio)
   _check_data(config.data)
-  _check_choice('conditioning.upsampler', config.conditioning.upsampler,
-                UPSAMPLERS)
+  _check_choice(
+    'conditioning.upsampler', config.conditioning.upsampler, UPSAMPLERS
+  )
   _check_conditioning(config)
   _check_teacher(config.teacher)
   _check_student(config)
-  _check_training('train_teacher', config.train_teacher, config,
-                  config.teacher.receptive_field_samples)
+  _check_training(
+    'train_teacher',
+    config.train_teacher,
+    config,
+    config.teacher.receptive_field_samples,
+  )
   if config.student.flow_layers:
-    _check_training('train_student', config.train_student, config,
-                    config.teacher.receptive_field_samples)
+    _check_training(
+      'train_student',
+      config.train_student,
+      config,
+      config.teacher.receptive_field_samples,
+    )
     _check_distillation(config)
   _check_positive('evaluate', config.evaluate, 'chunk_frames', 'temperature')
   return config
@@ -411,48 +509,83 @@ def _check_share(field, value):
 
 
 def _check_audio(audio):
-  _check_positive('audio', audio, 'sample_rate_hz', 'hop_samples',
-                  'window_samples', 'mel_bins', 'mel_floor')
+  _check_positive(
+    'audio',
+    audio,
+    'sample_rate_hz',
+    'hop_samples',
+    'window_samples',
+    'mel_bins',
+    'mel_floor',
+  )
   if audio.window_samples < audio.hop_samples:
-    _fail('audio.window_samples', audio.window_samples,
-          f'at least audio.hop_samples = {audio.hop_samples}')
+    _fail(
+      'audio.window_samples',
+      audio.window_samples,
+      f'at least audio.hop_samples = {audio.hop_samples}',
+    )
   if not 0 <= audio.mel_min_hz < audio.mel_max_hz:
-    _fail('audio.mel_min_hz', audio.mel_min_hz,
-          f'at least 0 and below audio.mel_max_hz = {audio.mel_max_hz}')
+    _fail(
+      'audio.mel_min_hz',
+      audio.mel_min_hz,
+      f'at least 0 and below audio.mel_max_hz = {audio.mel_max_hz}',
+    )
   if audio.mel_max_hz > audio.sample_rate_hz / 2:
-    _fail('audio.mel_max_hz', audio.mel_max_hz,
-          f'at most half of audio.sample_rate_hz, {audio.sample_rate_hz / 2:g}')
+    _fail(
+      'audio.mel_max_hz',
+      audio.mel_max_hz,
+      f'at most half of audio.sample_rate_hz, {audio.sample_rate_hz / 2:g}',
+    )
 
 
 def _check_data(data):
   if not 0 < data.validation_share < 1:
     _fail('data.validation_share', data.validation_share, 'between 0 and 1')
   _check_share('data.max_bad_share', data.max_bad_share)
-  _check_positive('data', data, 'min_seconds', 'shard_megabytes', 'workers',
-                  'shuffle_utterances')
+  _check_positive(
+    'data',
+    data,
+    'min_seconds',
+    'shard_megabytes',
+    'workers',
+    'shuffle_utterances',
+  )
 
 
 def _check_conditioning(config):
   factors = config.conditioning.upsample_factors
   _check_positive('conditioning', config.conditioning, 'channels')
   if math.prod(factors) != config.audio.hop_samples:
-    _fail('conditioning.upsample_factors',
-          f'{factors}, whose product is {math.prod(factors)}',
-          'factors whose product is audio.hop_samples = '
-          f'{config.audio.hop_samples}')
+    _fail(
+      'conditioning.upsample_factors',
+      f'{factors}, whose product is {math.prod(factors)}',
+      'factors whose product is audio.hop_samples = '
+      f'{config.audio.hop_samples}',
+    )
 
 
 def _check_teacher(teacher):
-  _check_positive('teacher', teacher, 'cycles', 'layers_per_cycle',
-                  'residual_channels', 'gate_channels', 'skip_channels',
-                  'mixture_components')
+  _check_positive(
+    'teacher',
+    teacher,
+    'cycles',
+    'layers_per_cycle',
+    'residual_channels',
+    'gate_channels',
+    'skip_channels',
+    'mixture_components',
+    'signal_unit',
+  )
   if teacher.kernel_size < 2:
     _fail('teacher.kernel_size', teacher.kernel_size, '2 or more')
   _check_choice('teacher.input', teacher.input, INPUTS)
   _check_choice('teacher.output', teacher.output, OUTPUTS)
   if teacher.input == 'one_hot' and teacher.output != MU_LAW:
-    _fail('teacher.input', "'one_hot' with teacher.output='logistic_mixture'",
-          "'scalar', since 65,536 levels have no one-hot code here")
+    _fail(
+      'teacher.input',
+      "'one_hot' with teacher.output='logistic_mixture'",
+      "'scalar', since 65,536 levels have no one-hot code here",
+    )
   if teacher.mu_law_levels < 2:
     _fail('teacher.mu_law_levels', teacher.mu_law_levels, '2 or more')
 
@@ -463,43 +596,74 @@ def _check_student(config):
     return
   if min(student.flow_layers) < 1:
     _fail('student.flow_layers', student.flow_layers, 'layer counts above 0')
-  _check_positive('student', student, 'layers_per_cycle', 'residual_channels',
-                  'gate_channels', 'initial_scale')
+  _check_positive(
+    'student',
+    student,
+    'layers_per_cycle',
+    'residual_channels',
+    'gate_channels',
+    'initial_scale',
+  )
   if student.kernel_size < 2:
     _fail('student.kernel_size', student.kernel_size, '2 or more')
   if config.teacher.output != LOGISTIC_MIXTURE:
-    _fail('teacher.output', repr(config.teacher.output),
-          "'logistic_mixture', as distillation differentiates the teacher's "
-          'density; set student.flow_layers=() to train a teacher only')
+    _fail(
+      'teacher.output',
+      repr(config.teacher.output),
+      "'logistic_mixture', as distillation differentiates the teacher's "
+      'density; set student.flow_layers=() to train a teacher only',
+    )
 
 
 def _check_training(section, training, config, receptive_field):
-  _check_positive(section, training, 'steps', 'batch_size', 'crop_samples',
-                  'learning_rate', 'clip_norm', 'max_bad_steps',
-                  'checkpoint_every_steps', 'summary_every_steps')
+  _check_positive(
+    section,
+    training,
+    'steps',
+    'batch_size',
+    'crop_samples',
+    'learning_rate',
+    'clip_norm',
+    'max_bad_steps',
+    'checkpoint_every_steps',
+    'summary_every_steps',
+  )
   _check_share(f'{section}.average_decay', training.average_decay)
   hop = config.audio.hop_samples
   if training.crop_samples % hop:
     nearest = hop * max(1, round(training.crop_samples / hop))
-    _fail(f'{section}.crop_samples', training.crop_samples,
-          f'a multiple of audio.hop_samples = {hop}, such as {nearest}')
+    _fail(
+      f'{section}.crop_samples',
+      training.crop_samples,
+      f'a multiple of audio.hop_samples = {hop}, such as {nearest}',
+    )
   if training.crop_samples < receptive_field:
-    _fail(f'{section}.crop_samples', training.crop_samples,
-          f"at least the teacher's receptive field, {receptive_field} samples; "
-          'lengthen the crop, or lower teacher.cycles or '
-          'teacher.layers_per_cycle')
+    _fail(
+      f'{section}.crop_samples',
+      training.crop_samples,
+      f"at least the teacher's receptive field, {receptive_field} samples; "
+      'lengthen the crop, or lower teacher.cycles or '
+      'teacher.layers_per_cycle',
+    )
 
 
 def _check_distillation(config):
   distillation = config.distillation
-  _check_positive('distillation', distillation, 'draws_per_step',
-                  'power_window_samples', 'power_hop_samples',
-                  'power_exponent')
+  _check_positive(
+    'distillation',
+    distillation,
+    'draws_per_step',
+    'power_window_samples',
+    'power_hop_samples',
+    'power_exponent',
+  )
   if distillation.power_window_samples > config.train_student.crop_samples:
-    _fail('distillation.power_window_samples',
-          distillation.power_window_samples,
-          'at most train_student.crop_samples = '
-          f'{config.train_student.crop_samples}')
+    _fail(
+      'distillation.power_window_samples',
+      distillation.power_window_samples,
+      'at most train_student.crop_samples = '
+      f'{config.train_student.crop_samples}',
+    )
 
 
 def check_same_run(saved: Config, asked: Config, workdir) -> None:
@@ -508,5 +672,6 @@ def check_same_run(saved: Config, asked: Config, workdir) -> None:
   for field, value in after.items():
     if before[field] != value and field not in RESUMABLE_FIELDS:
       raise UserError(
-          f'{field}: found {value}, but {workdir} was made with '
-          f'{before[field]}; use that value, or another --workdir.')
+        f'{field}: found {value}, but {workdir} was made with '
+        f'{before[field]}; use that value, or another --workdir.'
+      )

@@ -15,9 +15,6 @@ from wavenet_tf.config import LOGISTIC_MIXTURE, TeacherConfig
 
 tfd = tfp.distributions
 
-# Open interval for uniform noise: both logarithms of the logistic are finite.
-_UNIFORM_MARGIN = 1e-7
-
 
 class DiscretizedLogistic(tfd.Distribution):
   """A logistic whose mass is collected in equal bins over [-1, 1).
@@ -48,25 +45,35 @@ class DiscretizedLogistic(tfd.Distribution):
     ```
   """
 
-  def __init__(self, loc, log_scale, levels: int = audio.LEVELS,
-               validate_args=False, allow_nan_stats=True,
-               name='DiscretizedLogistic'):
+  def __init__(
+    self,
+    loc,
+    log_scale,
+    levels: int = audio.LEVELS,
+    validate_args=False,
+    allow_nan_stats=True,
+    name='DiscretizedLogistic',
+  ):
     parameters = dict(locals())
     with tf.name_scope(name):
       self._loc = tf.convert_to_tensor(loc, tf.float32)
       self._log_scale = tf.convert_to_tensor(log_scale, tf.float32)
       self._levels = levels
       super().__init__(
-          dtype=tf.float32,
-          reparameterization_type=tfd.NOT_REPARAMETERIZED,
-          validate_args=validate_args, allow_nan_stats=allow_nan_stats,
-          parameters=parameters, name=name)
+        dtype=tf.float32,
+        reparameterization_type=tfd.NOT_REPARAMETERIZED,
+        validate_args=validate_args,
+        allow_nan_stats=allow_nan_stats,
+        parameters=parameters,
+        name=name,
+      )
 
   @classmethod
   def _parameter_properties(cls, dtype, num_classes=None):
     return dict(
-        loc=tfp.util.ParameterProperties(),
-        log_scale=tfp.util.ParameterProperties())
+      loc=tfp.util.ParameterProperties(),
+      log_scale=tfp.util.ParameterProperties(),
+    )
 
   @property
   def loc(self):
@@ -90,11 +97,15 @@ class DiscretizedLogistic(tfd.Distribution):
     lower = (centred - half) * inverse_scale
     below_upper = tf.nn.softplus(upper)
     below_lower = tf.nn.softplus(lower)
-    middle = (_log_expm1(2.0 * half * inverse_scale)
-              + lower - below_upper - below_lower)
+    middle = (
+      _log_expm1(2.0 * half * inverse_scale) + lower - below_upper - below_lower
+    )
     lowest, highest = -1.0 + half, 1.0 - 3.0 * half
-    return tf.where(x < lowest, upper - below_upper,
-                    tf.where(x > highest, -below_lower, middle))
+    return tf.where(
+      x < lowest,
+      upper - below_upper,
+      tf.where(x > highest, -below_lower, middle),
+    )
 
   def _sample_n(self, n, seed=None):
     shape = tf.concat([[n], self.batch_shape_tensor()], 0)
@@ -122,13 +133,14 @@ def quantize(waveform, levels: int = audio.LEVELS):
 class LogisticMixture(NamedTuple):
   """16-bit output: a mixture of discretized logistics (1711.10433 sec. 2.1).
 
-  Parameters `[..., 3 K]` hold K logits, K locations and K log-scales; the
-  latter are clipped to `min_log_scale`, here and so in the loss, in sampling
-  and in distillation alike.
+  Parameters `[..., 3 K]` hold K logits, K locations in units of `signal_unit`,
+  and K log-scales; the latter are clipped to `min_log_scale`, here and so in
+  the loss, in sampling and in distillation alike.
   """
 
   components: int
   min_log_scale: float
+  signal_unit: float
 
   @property
   def parameter_size(self) -> int:
@@ -140,26 +152,30 @@ class LogisticMixture(NamedTuple):
     Locations start apart, since equal components would stay equal.
     """
     zeros = [0.0] * self.components
-    spread = [0.1 * ((2 * i + 1) / self.components - 1.0)
-              for i in range(self.components)]
+    spread = [
+      (2 * i + 1) / self.components - 1.0 for i in range(self.components)
+    ]
     return zeros + spread + [-3.0] * self.components
 
   def split(self, parameters):
     """-> logits, locations, clipped log-scales, each `[..., K]`, float32."""
     parameters = tf.cast(parameters, tf.float32)
     logits, loc, log_scale = tf.split(parameters, 3, -1)
+    loc = loc * self.signal_unit
     return logits, loc, tf.maximum(log_scale, self.min_log_scale)
 
   def distribution(self, parameters) -> tfd.Distribution:
     """Distribution over waveform values of shape `[...]`."""
     logits, loc, log_scale = self.split(parameters)
-    return tfd.MixtureSameFamily(tfd.Categorical(logits=logits),
-                                 DiscretizedLogistic(loc, log_scale))
+    return tfd.MixtureSameFamily(
+      tfd.Categorical(logits=logits), DiscretizedLogistic(loc, log_scale)
+    )
 
   def log_prob(self, parameters, levels):
-    """ln P of 16-bit `levels` `[...]`, nats per sample."""
+    """Ln P of 16-bit `levels` `[...]`, nats per sample."""
     return self.distribution(parameters).log_prob(
-        audio.waveform_from_levels(levels))
+      audio.waveform_from_levels(levels)
+    )
 
   def noise(self, shape, seed):
     """Uniform noise for `sample`, `[*shape, K + 1]`, from an int32 [2] seed."""
@@ -197,9 +213,8 @@ class MuLawSoftmax(NamedTuple):
     return tfd.Categorical(logits=tf.cast(parameters, tf.float32))
 
   def log_prob(self, parameters, levels):
-    """ln P of the mu-law code of 16-bit `levels`, nats per sample."""
-    codes = audio.mu_law_encode(audio.waveform_from_levels(levels),
-                                self.levels)
+    """Ln P of the mu-law code of 16-bit `levels`, nats per sample."""
+    codes = audio.mu_law_encode(audio.waveform_from_levels(levels), self.levels)
     return self.distribution(parameters).log_prob(codes)
 
   def noise(self, shape, seed):
@@ -216,7 +231,9 @@ class MuLawSoftmax(NamedTuple):
 def make_output(teacher: TeacherConfig):
   """The output that `teacher.output` names."""
   if teacher.output == LOGISTIC_MIXTURE:
-    return LogisticMixture(teacher.mixture_components, teacher.min_log_scale)
+    return LogisticMixture(
+      teacher.mixture_components, teacher.min_log_scale, teacher.signal_unit
+    )
   return MuLawSoftmax(teacher.mu_law_levels)
 
 
@@ -232,9 +249,16 @@ def standard_logistic(shape, seed):
 
 
 def _uniform(shape, seed):
-  # Only Philox agrees between compiled and plain execution.
-  return tf.random.stateless_uniform(
-      shape, seed, _UNIFORM_MARGIN, 1.0 - _UNIFORM_MARGIN, alg='philox')
+  """Uniform noise in the open interval (0, 1), in steps of 2^-23.
+
+  Compiled and plain execution agree on Philox's bits, but not on how they make
+  floats of them; so that is done here.
+  """
+  bits = tf.random.stateless_uniform(
+    shape, seed, None, None, tf.uint32, alg='philox'
+  )
+  mantissa = tf.cast(tf.bitwise.right_shift(bits, 9), tf.int32)
+  return (tf.cast(mantissa, tf.float32) + 0.5) * 2.0**-23
 
 
 def _gumbel(uniform):

@@ -1,14 +1,14 @@
 """Numbers that say how good a run is, on validation utterances."""
 
+from collections.abc import Callable, Iterable
 import time
-from typing import Callable, Iterable, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from wavenet_tf import audio
-from wavenet_tf import distributions
-from wavenet_tf.config import MARGIN_FRAMES, AudioConfig, Config
+from wavenet_tf import audio, distributions
+from wavenet_tf.config import AudioConfig, Config, MARGIN_FRAMES
 from wavenet_tf.layers import Conditioning
 
 _DECIBELS_PER_NEPER = 20.0 / np.log(10.0)
@@ -33,21 +33,25 @@ class SpectralDistance(NamedTuple):
   mel_cepstral_db: float
 
 
-def spectral_distance(generated: np.ndarray, recorded: np.ndarray,
-                      audio_config: AudioConfig) -> SpectralDistance:
+def spectral_distance(
+  generated: np.ndarray, recorded: np.ndarray, audio_config: AudioConfig
+) -> SpectralDistance:
   """Compares two waveforms `[T]` of the same length."""
-  a, b = (audio.log_mel(tf.constant(x[None], tf.float32),
-                        audio_config)[0].numpy()
-          for x in (generated, recorded))
+  a, b = (
+    audio.log_mel(tf.constant(x[None], tf.float32), audio_config)[0].numpy()
+    for x in (generated, recorded)
+  )
   long_term = [10 * np.log10(np.mean(np.exp(2 * x), 0)) for x in (a, b)]
-  cepstra = tf.signal.mfccs_from_log_mel_spectrograms(
-      np.stack([a, b]))[:, :, 1:_CEPSTRAL_COEFFICIENTS + 1].numpy()
-  squared = np.sum((cepstra[0] - cepstra[1])**2, -1)
+  cepstra = tf.signal.mfccs_from_log_mel_spectrograms(np.stack([a, b]))[
+    :, :, 1 : _CEPSTRAL_COEFFICIENTS + 1
+  ].numpy()
+  squared = np.sum((cepstra[0] - cepstra[1]) ** 2, -1)
   return SpectralDistance(
-      loudness_db=audio.rms_dbfs(generated) - audio.rms_dbfs(recorded),
-      long_term_spectrum_db=_rms(long_term[0] - long_term[1]),
-      log_mel_db=_DECIBELS_PER_NEPER * _rms(a - b),
-      mel_cepstral_db=float(10 / np.log(10) * np.mean(np.sqrt(2 * squared))))
+    loudness_db=audio.rms_dbfs(generated) - audio.rms_dbfs(recorded),
+    long_term_spectrum_db=_rms(long_term[0] - long_term[1]),
+    log_mel_db=_DECIBELS_PER_NEPER * _rms(a - b),
+    mel_cepstral_db=float(10 / np.log(10) * np.mean(np.sqrt(2 * squared))),
+  )
 
 
 class Likelihood(NamedTuple):
@@ -57,8 +61,9 @@ class Likelihood(NamedTuple):
   samples: int
 
 
-def teacher_likelihood(teacher, config: Config,
-                       examples: Iterable) -> Likelihood:
+def teacher_likelihood(
+  teacher, config: Config, examples: Iterable
+) -> Likelihood:
   """Bits per sample of whole utterances, comparable with a lossless coder.
 
   Every sample is scored in its full context: an utterance passes in chunks
@@ -74,40 +79,47 @@ def teacher_likelihood(teacher, config: Config,
 
   @tf.function(jit_compile=True)
   def score(levels, features, state):
-    parameters, state = teacher.chunk(audio.waveform_from_levels(levels),
-                                      Conditioning(features), state)
+    parameters, state = teacher.chunk(
+      audio.waveform_from_levels(levels), Conditioning(features), state
+    )
     return teacher.output_kind.log_prob(parameters, levels)[0], state
 
   nats, samples = 0.0, 0
   for example in examples:
     count = len(example.levels)
     missing = -len(example.features) % frames
-    features = audio.pad_margin(tf.pad(
-        example.features[None], [[0, 0], [0, missing], [0, 0]],
-        constant_values=config.audio.log_mel_floor), config.audio)
+    features = audio.pad_margin(
+      tf.pad(
+        example.features[None],
+        [[0, 0], [0, missing], [0, 0]],
+        constant_values=config.audio.log_mel_floor,
+      ),
+      config.audio,
+    )
     total = (len(example.features) + missing) * hop
     levels = np.pad(example.levels.astype(np.int32), [0, total - count])[None]
     state = teacher.initial_state(1)
     for start in range(0, total, frames * hop):
       first = start // hop
-      window = features[:, first:first + frames + 2 * MARGIN_FRAMES]
+      window = features[:, first : first + frames + 2 * MARGIN_FRAMES]
       log_prob, state = score(
-          tf.constant(levels[:, start:start + frames * hop]), window, state)
-      nats -= float(np.sum(log_prob.numpy()[:count - start], dtype=np.float64))
+        tf.constant(levels[:, start : start + frames * hop]), window, state
+      )
+      nats -= float(np.sum(log_prob.numpy()[: count - start], dtype=np.float64))
     samples += count
   return Likelihood(distributions.bits(nats) / samples, samples)
 
 
-def average_metrics(objective: Callable, batches: Iterable,
-                    seed: int) -> dict[str, float]:
+def average_metrics(
+  objective: Callable, batches: Iterable, seed: int
+) -> dict[str, float]:
   """Means of an objective's metrics over batches of one shape."""
   compiled = tf.function(objective, jit_compile=True)
   rows = []
   for i, batch in enumerate(batches):
     _, metrics = compiled(batch, tf.constant([seed, i], tf.int32))
     rows.append({name: float(value) for name, value in metrics.items()})
-  return {name: float(np.mean([row[name] for row in rows]))
-          for name in rows[0]}
+  return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
 
 class Copy(NamedTuple):
@@ -117,12 +129,16 @@ class Copy(NamedTuple):
   samples_per_second: float
 
 
-def copy_synthesis(synthesize: Callable, features: np.ndarray, samples: int,
-                   seed) -> Copy:
+def copy_synthesis(
+  synthesize: Callable, features: np.ndarray, samples: int, seed
+) -> Copy:
   """Features `[frames, channels]` -> a waveform of `samples`, timed.
 
   Args:
     synthesize: a `Generator` or `Synthesizer`, already warm.
+    features: of the recording.
+    samples: length of the recording.
+    seed: two integers.
   """
   start = time.perf_counter()
   waveform = synthesize(tf.constant(features[None]), seed)[0]

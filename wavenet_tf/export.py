@@ -1,18 +1,16 @@
 """A student as a SavedModel that TensorFlow Serving loads as it is."""
 
+import dataclasses
 import json
 import pathlib
 import shutil
 
-import dataclasses
 import numpy as np
 import tensorflow as tf
-from tensorflow_serving.apis import predict_pb2
-from tensorflow_serving.apis import prediction_log_pb2
+from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from wavenet_tf import audio
+from wavenet_tf import audio, sampling
 from wavenet_tf import config as config_lib
-from wavenet_tf import sampling
 from wavenet_tf.config import Config
 
 _WARMUP_FRAMES = (16, 128)
@@ -45,11 +43,13 @@ class ServedStudent(tf.Module):
   def signatures(self):
     mels = self._audio.mel_bins
     return {
-        'serving_default': self.speak.get_concrete_function(
-            mel=tf.TensorSpec([None, None, mels], tf.float32, 'mel'),
-            seed=tf.TensorSpec([None, 2], tf.int32, 'seed')),
-        'features': self.features.get_concrete_function(
-            audio=tf.TensorSpec([None, None], tf.float32, 'audio')),
+      'serving_default': self.speak.get_concrete_function(
+        mel=tf.TensorSpec([None, None, mels], tf.float32, 'mel'),
+        seed=tf.TensorSpec([None, 2], tf.int32, 'seed'),
+      ),
+      'features': self.features.get_concrete_function(
+        audio=tf.TensorSpec([None, None], tf.float32, 'audio')
+      ),
     }
 
 
@@ -68,18 +68,21 @@ def export(student, config: Config, folder: pathlib.Path) -> pathlib.Path:
     The folder of the new version.
   """
   folder.mkdir(parents=True, exist_ok=True)
-  version = 1 + max((int(p.name) for p in folder.iterdir()
-                     if p.name.isdigit()), default=0)
+  version = 1 + max(
+    (int(p.name) for p in folder.iterdir() if p.name.isdigit()), default=0
+  )
   partial = folder / f'{version}.partial'
   shutil.rmtree(partial, ignore_errors=True)
   served = ServedStudent(student, config.audio)
   tf.saved_model.save(served, str(partial), served.signatures())
   extra = partial / 'assets.extra'
   extra.mkdir()
-  _write_warmup(extra / _WARMUP_FILE, config.audio.mel_bins,
-                config.audio.log_mel_floor)
+  _write_warmup(
+    extra / _WARMUP_FILE, config.audio.mel_bins, config.audio.log_mel_floor
+  )
   (extra / 'config.json').write_text(
-      json.dumps(dataclasses.asdict(config), indent=2) + '\n', 'utf-8')
+    json.dumps(dataclasses.asdict(config), indent=2) + '\n', 'utf-8'
+  )
   _check(partial, served, config.audio)
   return partial.rename(folder / str(version))
 
@@ -94,8 +97,9 @@ def _check(path, served, audio_config):
   mel = tf.random.stateless_normal([2, 5, audio_config.mel_bins], [1, 2])
   seed = tf.constant([[3, 4], [5, 6]], tf.int32)
   reloaded = loaded.signatures['serving_default'](mel=mel, seed=seed)['audio']
-  np.testing.assert_allclose(reloaded, served.speak(mel, seed)['audio'],
-                             atol=1e-5)
+  np.testing.assert_allclose(
+    reloaded, served.speak(mel, seed)['audio'], atol=1e-5
+  )
 
 
 def _write_warmup(path, mel_bins, silence):
@@ -104,10 +108,15 @@ def _write_warmup(path, mel_bins, silence):
     for frames in _WARMUP_FRAMES:
       request = predict_pb2.PredictRequest()
       request.model_spec.signature_name = 'serving_default'
-      request.inputs['mel'].CopyFrom(tf.make_tensor_proto(
-          np.full([1, frames, mel_bins], silence, np.float32)))
-      request.inputs['seed'].CopyFrom(tf.make_tensor_proto(
-          np.zeros([1, 2], np.int32)))
+      request.inputs['mel'].CopyFrom(
+        tf.make_tensor_proto(
+          np.full([1, frames, mel_bins], silence, np.float32)
+        )
+      )
+      request.inputs['seed'].CopyFrom(
+        tf.make_tensor_proto(np.zeros([1, 2], np.int32))
+      )
       log = prediction_log_pb2.PredictionLog(
-          predict_log=prediction_log_pb2.PredictLog(request=request))
+        predict_log=prediction_log_pb2.PredictLog(request=request)
+      )
       writer.write(log.SerializeToString())

@@ -1,6 +1,7 @@
 """The inverse autoregressive flow as a TFP bijector, and chains of it."""
 
-from typing import Callable, NamedTuple, Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -43,13 +44,21 @@ class InverseAutoregressiveFlow(tfb.Bijector):
     ```
   """
 
-  def __init__(self, shift_and_log_scale_fn: Callable, validate_args=False,
-               name='inverse_autoregressive_flow'):
+  def __init__(
+    self,
+    shift_and_log_scale_fn: Callable,
+    validate_args=False,
+    name='inverse_autoregressive_flow',
+  ):
     parameters = dict(locals())
     self.shift_and_log_scale_fn = shift_and_log_scale_fn
-    super().__init__(forward_min_event_ndims=1, dtype=tf.float32,
-                     validate_args=validate_args, parameters=parameters,
-                     name=name)
+    super().__init__(
+      forward_min_event_ndims=1,
+      dtype=tf.float32,
+      validate_args=validate_args,
+      parameters=parameters,
+      name=name,
+    )
 
   def _forward(self, x):
     loc, log_scale = self.shift_and_log_scale_fn(x)
@@ -67,8 +76,12 @@ class InverseAutoregressiveFlow(tfb.Bijector):
       # Right up to t by induction; what follows t is not read before then.
       return t + 1, tf.where(tf.range(steps) <= t, solved, x)
 
-    return tf.while_loop(lambda t, _: t < steps, solve_next,
-                         [0, tf.zeros_like(y)], maximum_iterations=steps)[1]
+    return tf.while_loop(
+      lambda t, _: t < steps,
+      solve_next,
+      [0, tf.zeros_like(y)],
+      maximum_iterations=steps,
+    )[1]
 
   def _inverse_log_det_jacobian(self, y):
     return -self._forward_log_det_jacobian(self._inverse(y))
@@ -97,8 +110,9 @@ def compose(flows: Sequence[InverseAutoregressiveFlow], z) -> FlowOutput:
   return FlowOutput(x, location, total)
 
 
-def flow_distribution(flows: Sequence[InverseAutoregressiveFlow],
-                      shape) -> tfd.TransformedDistribution:
+def flow_distribution(
+  flows: Sequence[InverseAutoregressiveFlow], shape
+) -> tfd.TransformedDistribution:
   """The distribution over waveforms that a chain turns logistic noise into.
 
   Args:

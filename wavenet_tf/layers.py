@@ -63,15 +63,25 @@ class CausalConvolution(keras.layers.Layer):
     ```
   """
 
-  def __init__(self, channels, kernel_size, dilation=1, use_bias=True,
-               kernel_initializer='glorot_uniform', **kwargs):
+  def __init__(
+    self,
+    channels,
+    kernel_size,
+    dilation=1,
+    use_bias=True,
+    kernel_initializer='glorot_uniform',
+    **kwargs,
+  ):
     super().__init__(**kwargs)
     self.channels = channels
     self.kernel_size = kernel_size
     self.dilation = dilation
-    self.product = keras.layers.Dense(channels, use_bias=use_bias,
-                                      kernel_initializer=kernel_initializer,
-                                      name='product')
+    self.product = keras.layers.Dense(
+      channels,
+      use_bias=use_bias,
+      kernel_initializer=kernel_initializer,
+      name='product',
+    )
 
   @property
   def history_samples(self) -> int:
@@ -92,8 +102,10 @@ class CausalConvolution(keras.layers.Layer):
     """-> the k shifted inputs `[B, T, k C]`, oldest first, and the state."""
     extended = tf.concat([state, x], 1)
     samples = tf.shape(x)[1] if x.shape[1] is None else x.shape[1]
-    shifted = [extended[:, j * self.dilation:j * self.dilation + samples]
-               for j in range(self.kernel_size)]
+    shifted = [
+      extended[:, j * self.dilation : j * self.dilation + samples]
+      for j in range(self.kernel_size)
+    ]
     return tf.concat(shifted, -1), extended[:, samples:]
 
   def step(self, x, ring, t):
@@ -112,8 +124,10 @@ class CausalConvolution(keras.layers.Layer):
     """
     slots = self.history_samples + 1
     ring = tf.tensor_scatter_nd_update(ring, [[t % slots]], x[None])
-    taps = [ring[(t - j * self.dilation) % slots]
-            for j in range(self.kernel_size - 1, 0, -1)]
+    taps = [
+      ring[(t - j * self.dilation) % slots]
+      for j in range(self.kernel_size - 1, 0, -1)
+    ]
     return tf.concat([*taps, x], -1), ring
 
 
@@ -151,16 +165,26 @@ class GatedResidualBlock(keras.layers.Layer):
     state -> output `[B, T, R]`, z `[B, T, G]`, state.
   """
 
-  def __init__(self, residual_channels, gate_channels, kernel_size, dilation,
-               has_output=True, **kwargs):
+  def __init__(
+    self,
+    residual_channels,
+    gate_channels,
+    kernel_size,
+    dilation,
+    has_output=True,
+    **kwargs,
+  ):
     super().__init__(**kwargs)
     self.residual_channels = residual_channels
-    self.convolution = CausalConvolution(2 * gate_channels, kernel_size,
-                                         dilation, name='convolution')
+    self.convolution = CausalConvolution(
+      2 * gate_channels, kernel_size, dilation, name='convolution'
+    )
     self.gate_channels = gate_channels
     self.projection = (
-        keras.layers.Dense(residual_channels, name='projection')
-        if has_output else None)
+      keras.layers.Dense(residual_channels, name='projection')
+      if has_output
+      else None
+    )
 
   def build(self, input_shape):
     self.convolution.build(input_shape)
@@ -200,25 +224,42 @@ class DilatedStack(keras.layers.Layer):
     `project`, state -> `StackOutput`.
   """
 
-  def __init__(self, dilations, residual_channels, gate_channels, kernel_size,
-               returns_gates, **kwargs):
+  def __init__(
+    self,
+    dilations,
+    residual_channels,
+    gate_channels,
+    kernel_size,
+    returns_gates,
+    **kwargs,
+  ):
     super().__init__(**kwargs)
     self.residual_channels = residual_channels
     self.gate_channels = gate_channels
     self.returns_gates = returns_gates
     last = len(dilations) - 1
     self.blocks = [
-        GatedResidualBlock(residual_channels, gate_channels, kernel_size, d,
-                           has_output=i < last or not returns_gates,
-                           name=f'block_{i}')
-        for i, d in enumerate(dilations)]
+      GatedResidualBlock(
+        residual_channels,
+        gate_channels,
+        kernel_size,
+        d,
+        has_output=i < last or not returns_gates,
+        name=f'block_{i}',
+      )
+      for i, d in enumerate(dilations)
+    ]
     # V_f, V_g of every block at once: one product per chunk.
     self.local_projection = keras.layers.Dense(
-        len(dilations) * 2 * gate_channels, use_bias=False,
-        name='local_projection')
+      len(dilations) * 2 * gate_channels,
+      use_bias=False,
+      name='local_projection',
+    )
     self.global_projection = keras.layers.Dense(
-        len(dilations) * 2 * gate_channels, use_bias=False,
-        name='global_projection')
+      len(dilations) * 2 * gate_channels,
+      use_bias=False,
+      name='global_projection',
+    )
 
   def build(self, input_shape):
     for block in self.blocks:
@@ -226,8 +267,9 @@ class DilatedStack(keras.layers.Layer):
 
   def initial_state(self, batch):
     return tuple(
-        block.convolution.initial_state(batch, self.residual_channels)
-        for block in self.blocks)
+      block.convolution.initial_state(batch, self.residual_channels)
+      for block in self.blocks
+    )
 
   def project(self, local, global_=None):
     """Conditioning of all blocks, `[B, T, layers * 2 G]`, or None.
@@ -253,14 +295,16 @@ class DilatedStack(keras.layers.Layer):
     Returns:
       The output `[B, .]` and the rings as its state.
     """
-    return self._run(x, conditioning, rings,
-                     lambda block, *args: block.step(*args, t))
+    return self._run(
+      x, conditioning, rings, lambda block, *args: block.step(*args, t)
+    )
 
   def _run(self, x, conditioning, states, run_block):
     gates, updated = [], []
     for i, block in enumerate(self.blocks):
-      x, z, state = run_block(block, x, self._of_block(conditioning, i),
-                              states[i])
+      x, z, state = run_block(
+        block, x, self._of_block(conditioning, i), states[i]
+      )
       gates.append(z)
       updated.append(state)
     output = tf.concat(gates, -1) if self.returns_gates else x
@@ -270,7 +314,7 @@ class DilatedStack(keras.layers.Layer):
     if conditioning is None:
       return None
     width = 2 * self.gate_channels
-    return conditioning[..., i * width:(i + 1) * width]
+    return conditioning[..., i * width : (i + 1) * width]
 
 
 class ConditioningUpsampler(keras.layers.Layer):
@@ -300,17 +344,23 @@ class ConditioningUpsampler(keras.layers.Layer):
     self.channels = channels
     self.feature_floor = feature_floor
     self.context = keras.layers.Dense(channels, name='context')
-    self.stages = [] if method == 'repeat' else [
+    self.stages = (
+      []
+      if method == 'repeat'
+      else [
         keras.layers.Dense(s * channels, name=f'stage_{i}')
-        for i, s in enumerate(factors)]
+        for i, s in enumerate(factors)
+      ]
+    )
 
   def call(self, features):
     y = 1.0 - features * (2.0 / self.feature_floor)
     y = tf.nn.leaky_relu(self.context(_neighbours(y)), 0.4)
     for stage, factor in zip(self.stages, self.factors):
       batch, frames, _ = tf.unstack(tf.shape(y))
-      y = tf.reshape(stage(_neighbours(y)),
-                     [batch, frames * factor, self.channels])
+      y = tf.reshape(
+        stage(_neighbours(y)), [batch, frames * factor, self.channels]
+      )
       y = tf.nn.leaky_relu(y, 0.4)
     hop = math.prod(self.factors)
     if self.method == 'repeat':

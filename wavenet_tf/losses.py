@@ -3,13 +3,13 @@
 All are functions of tensors, in nats per sample where they are entropies.
 """
 
+from collections.abc import Callable
 import math
-from typing import Callable, NamedTuple
+from typing import NamedTuple
 
 import tensorflow as tf
 
-from wavenet_tf import audio
-from wavenet_tf import distributions
+from wavenet_tf import audio, distributions
 from wavenet_tf.config import DistillationConfig
 from wavenet_tf.flows import FlowOutput
 from wavenet_tf.layers import Conditioning
@@ -43,15 +43,25 @@ def sampled_cross_entropy(log_prob: Callable, student: FlowOutput, noise):
   return -tf.reduce_mean(log_prob(draws))
 
 
-def power_loss(waveform, recording, *, window_samples: int, hop_samples: int,
-               exponent: float, average_over_time: bool):
+def power_loss(
+  waveform,
+  recording,
+  *,
+  window_samples: int,
+  hop_samples: int,
+  exponent: float,
+  average_over_time: bool,
+):
   """||phi(g(z, c)) - phi(x)||^2 with phi(x) = |STFT(x)|^exponent.
 
   Compares with the recording of the same conditioning (1711.10433 sec. 4.1);
   keeps a student from whispering, which a small KL alone allows.
 
   Args:
-    waveform, recording: float32 `[B, T]`.
+    waveform: of the student, float32 `[B, T]`.
+    recording: of the same conditioning, `[B, T]`.
+    window_samples: of the STFT.
+    hop_samples: of the STFT.
     exponent: 2 is the paper's power.
     average_over_time: average phi over frames before the distance.
 
@@ -59,13 +69,14 @@ def power_loss(waveform, recording, *, window_samples: int, hop_samples: int,
     The squared distance, summed over frequencies, averaged over the rest,
     relative to the energy of the recording's own phi.
   """
+
   def phi(x):
     magnitude = audio.stft_magnitude(x, window_samples, hop_samples)
     features = magnitude**exponent
     return tf.reduce_mean(features, 1) if average_over_time else features
 
   target = phi(recording)
-  distance = tf.reduce_mean(tf.reduce_sum((phi(waveform) - target)**2, -1))
+  distance = tf.reduce_mean(tf.reduce_sum((phi(waveform) - target) ** 2, -1))
   energy = tf.reduce_mean(tf.reduce_sum(target**2, -1))
   return distance / (energy + 1e-12)
 
@@ -84,8 +95,9 @@ def teacher_objective(teacher) -> Callable:
   return objective
 
 
-def student_objective(teacher, student,
-                      distillation: DistillationConfig) -> Callable:
+def student_objective(
+  teacher, student, distillation: DistillationConfig
+) -> Callable:
   """-> (batch, seed) -> KL(student || teacher) + weighted power loss.
 
   The teacher's weights stay as they are; gradients pass through its context
@@ -97,26 +109,30 @@ def student_objective(teacher, student,
     recording = audio.waveform_from_levels(batch.levels)
     z = distributions.standard_logistic(recording.shape, seed)
     noise = distributions.standard_logistic(
-        [distillation.draws_per_step, *recording.shape], seed + 1_000_003)
+      [distillation.draws_per_step, *recording.shape], seed + 1_000_003
+    )
     output = student(z, conditioning)
     divergence = distillation_divergence(teacher, output, conditioning, noise)
     power = power_loss(
-        output.waveform, recording,
-        window_samples=distillation.power_window_samples,
-        hop_samples=distillation.power_hop_samples,
-        exponent=distillation.power_exponent,
-        average_over_time=distillation.power_average_over_time)
+      output.waveform,
+      recording,
+      window_samples=distillation.power_window_samples,
+      hop_samples=distillation.power_hop_samples,
+      exponent=distillation.power_exponent,
+      average_over_time=distillation.power_average_over_time,
+    )
     loss = divergence.kl + distillation.power_weight * power
     return loss, {
-        'kl': divergence.kl,
-        'cross_entropy': divergence.cross_entropy,
-        'entropy': divergence.entropy,
-        'power_loss': power,
-        'log_scale_mean': tf.reduce_mean(output.log_scale),
-        'student_rms_dbfs': _rms_dbfs(output.waveform),
-        'recording_rms_dbfs': _rms_dbfs(recording),
-        'clipped_share': tf.reduce_mean(
-            tf.cast(tf.abs(output.waveform) >= 1.0, tf.float32)),
+      'kl': divergence.kl,
+      'cross_entropy': divergence.cross_entropy,
+      'entropy': divergence.entropy,
+      'power_loss': power,
+      'log_scale_mean': tf.reduce_mean(output.log_scale),
+      'student_rms_dbfs': _rms_dbfs(output.waveform),
+      'recording_rms_dbfs': _rms_dbfs(recording),
+      'clipped_share': tf.reduce_mean(
+        tf.cast(tf.abs(output.waveform) >= 1.0, tf.float32)
+      ),
     }
 
   return objective
@@ -135,13 +151,15 @@ class Divergence(NamedTuple):
   entropy: tf.Tensor
 
 
-def distillation_divergence(teacher, output: FlowOutput,
-                            conditioning: Conditioning, noise) -> Divergence:
+def distillation_divergence(
+  teacher, output: FlowOutput, conditioning: Conditioning, noise
+) -> Divergence:
   """Estimates the divergence with one pass of the teacher, see above."""
   parameters = teacher(output.waveform, conditioning)
   log_prob = teacher.output_kind.distribution(parameters).log_prob
-  cross_entropy = (sampled_cross_entropy(log_prob, output, noise)
-                   - math.log(audio.FULL_SCALE))
+  cross_entropy = sampled_cross_entropy(log_prob, output, noise) - math.log(
+    audio.FULL_SCALE
+  )
   entropy = logistic_entropy(output.log_scale)
   return Divergence(cross_entropy - entropy, cross_entropy, entropy)
 

@@ -49,34 +49,64 @@ class CausalNetwork(keras.layers.Layer):
     `stack.project`, `NetworkState` -> `[B, T, P]` float32, next state.
   """
 
-  def __init__(self, *, dilations, kernel_size, residual_channels,
-               gate_channels, skip_channels, outputs, output_bias,
-               output_scale, input_gain, **kwargs):
+  def __init__(
+    self,
+    *,
+    dilations,
+    kernel_size,
+    residual_channels,
+    gate_channels,
+    skip_channels,
+    outputs,
+    output_bias,
+    output_scale,
+    input_gain,
+    **kwargs,
+  ):
     super().__init__(**kwargs)
     self.entrance = layers.CausalConvolution(
-        residual_channels, kernel_size, name='entrance',
-        kernel_initializer=keras.initializers.RandomNormal(
-            stddev=input_gain / kernel_size**0.5))
+      residual_channels,
+      kernel_size,
+      name='entrance',
+      kernel_initializer=keras.initializers.RandomNormal(
+        stddev=input_gain / kernel_size**0.5
+      ),
+    )
     self.stack = layers.DilatedStack(
-        dilations, residual_channels, gate_channels, kernel_size,
-        returns_gates=skip_channels is not None, name='stack')
+      dilations,
+      residual_channels,
+      gate_channels,
+      kernel_size,
+      returns_gates=skip_channels is not None,
+      name='stack',
+    )
     self.skip = skip_channels and keras.layers.Dense(
-        skip_channels, name='skip',
-        # Fans of one block, as if each block had its own skip product.
-        kernel_initializer=keras.initializers.VarianceScaling(
-            len(dilations), 'fan_in', 'untruncated_normal'))
-    self.hidden = keras.layers.Dense(skip_channels or residual_channels,
-                                     name='hidden')
+      skip_channels,
+      name='skip',
+      # Fans of one block, as if each block had its own skip product.
+      kernel_initializer=keras.initializers.VarianceScaling(
+        len(dilations), 'fan_in', 'untruncated_normal'
+      ),
+    )
+    self.hidden = keras.layers.Dense(
+      skip_channels or residual_channels, name='hidden'
+    )
     self.output_layer = keras.layers.Dense(
-        outputs, name='output', dtype='float32',
-        kernel_initializer=keras.initializers.VarianceScaling(
-            max(output_scale, 1e-12), 'fan_avg', 'untruncated_normal'),
-        bias_initializer=keras.initializers.Constant(list(output_bias)))
+      outputs,
+      name='output',
+      dtype='float32',
+      kernel_initializer=keras.initializers.VarianceScaling(
+        max(output_scale, 1e-12), 'fan_avg', 'untruncated_normal'
+      ),
+      bias_initializer=keras.initializers.Constant(list(output_bias)),
+    )
 
   def initial_state(self, batch, channels):
-    return NetworkState(tf.zeros([batch, 1, channels]),
-                        self.entrance.initial_state(batch, channels),
-                        self.stack.initial_state(batch))
+    return NetworkState(
+      tf.zeros([batch, 1, channels]),
+      self.entrance.initial_state(batch, channels),
+      self.stack.initial_state(batch),
+    )
 
   def call(self, x, conditioning, state):
     shifted = tf.concat([state.previous, x], 1)
@@ -110,12 +140,16 @@ class CausalNetwork(keras.layers.Layer):
 
 def rings_from_state(state: NetworkState) -> NetworkRings:
   """The state of a chunk, ready for steps t = 0, 1, ..."""
-  return NetworkRings(layers.ring_from_state(state.entrance),
-                      tuple(map(layers.ring_from_state, state.stack)))
+  return NetworkRings(
+    layers.ring_from_state(state.entrance),
+    tuple(map(layers.ring_from_state, state.stack)),
+  )
 
 
 def state_from_rings(previous, rings: NetworkRings, t) -> NetworkState:
   """Inverse of `rings_from_state` after t steps; `previous` is x_{t-1}."""
   return NetworkState(
-      previous[:, None], layers.state_from_ring(rings.entrance, t),
-      tuple(layers.state_from_ring(ring, t) for ring in rings.stack))
+    previous[:, None],
+    layers.state_from_ring(rings.entrance, t),
+    tuple(layers.state_from_ring(ring, t) for ring in rings.stack),
+  )

@@ -16,6 +16,7 @@ import tensorflow as tf
 from wavenet_tf import audio
 from wavenet_tf import config as config_lib
 from wavenet_tf.config import AudioConfig
+
 # pylint: enable=g-import-not-at-top,wrong-import-position
 
 _DECIBELS_PER_NEPER = 20.0 / np.log(10.0)
@@ -24,22 +25,40 @@ _LOWEST_DB = -100.0
 Row = tuple[str, str]  # What it is, and its value with its unit.
 
 
-def spectrogram_figure(waveforms: dict[str, np.ndarray],
-                       audio_config: AudioConfig):
+def spectrogram_figure(
+  waveforms: dict[str, np.ndarray], audio_config: AudioConfig
+):
   """Waveform and log-mel spectrogram of each, one column each, equal axes."""
-  figure, axes = plt.subplots(2, len(waveforms), squeeze=False, sharex=True,
-                              sharey='row', figsize=(5 * len(waveforms), 5),
-                              height_ratios=(1, 2), layout='constrained')
+  figure, axes = plt.subplots(
+    2,
+    len(waveforms),
+    squeeze=False,
+    sharex=True,
+    sharey='row',
+    figsize=(5 * len(waveforms), 5),
+    height_ratios=(1, 2),
+    layout='constrained',
+  )
   for column, (name, waveform) in zip(axes.T, waveforms.items()):
     seconds = len(waveform) / audio_config.sample_rate_hz
-    column[0].plot(np.linspace(0, seconds, len(waveform)), waveform,
-                   linewidth=0.3)
+    column[0].plot(
+      np.linspace(0, seconds, len(waveform)), waveform, linewidth=0.3
+    )
     column[0].set_title(name)
-    mel = audio.log_mel(tf.constant(waveform[None], tf.float32),
-                        audio_config)[0].numpy() * _DECIBELS_PER_NEPER
-    image = column[1].imshow(mel.T, origin='lower', aspect='auto',
-                             extent=(0, seconds, 0, audio_config.mel_bins),
-                             vmin=_LOWEST_DB, vmax=0)
+    mel = (
+      audio.log_mel(tf.constant(waveform[None], tf.float32), audio_config)[
+        0
+      ].numpy()
+      * _DECIBELS_PER_NEPER
+    )
+    image = column[1].imshow(
+      mel.T,
+      origin='lower',
+      aspect='auto',
+      extent=(0, seconds, 0, audio_config.mel_bins),
+      vmin=_LOWEST_DB,
+      vmax=0,
+    )
     column[1].set_xlabel('seconds')
   axes[0, 0].set_ylabel('amplitude')
   axes[1, 0].set_ylabel('mel band')
@@ -47,8 +66,11 @@ def spectrogram_figure(waveforms: dict[str, np.ndarray],
   return figure
 
 
-def save_spectrograms(path: pathlib.Path, waveforms: dict[str, np.ndarray],
-                      audio_config: AudioConfig) -> None:
+def save_spectrograms(
+  path: pathlib.Path,
+  waveforms: dict[str, np.ndarray],
+  audio_config: AudioConfig,
+) -> None:
   figure = spectrogram_figure(waveforms, audio_config)
   partial = path.with_name(path.name + '.partial')
   figure.savefig(partial, format='png', dpi=100)
@@ -56,12 +78,14 @@ def save_spectrograms(path: pathlib.Path, waveforms: dict[str, np.ndarray],
   partial.replace(path)
 
 
-def write_tensorboard_audio(waveforms: dict[str, np.ndarray],
-                            audio_config: AudioConfig, step: int) -> None:
+def write_tensorboard_audio(
+  waveforms: dict[str, np.ndarray], audio_config: AudioConfig, step: int
+) -> None:
   """Audio and spectrograms into the current summary writer."""
   for name, waveform in waveforms.items():
-    tf.summary.audio(name, waveform[None, :, None],
-                     audio_config.sample_rate_hz, step)
+    tf.summary.audio(
+      name, waveform[None, :, None], audio_config.sample_rate_hz, step
+    )
   figure = spectrogram_figure(waveforms, audio_config)
   figure.canvas.draw()
   image = np.asarray(figure.canvas.buffer_rgba())[None, ..., :3]
@@ -75,8 +99,13 @@ def table(rows: list[Row]) -> str:
   return '\n'.join(f'{name:<{width}}  {value}' for name, value in rows)
 
 
-def write(folder: pathlib.Path, results: dict, rows: list[Row],
-          pictures: list[pathlib.Path], sounds: list[pathlib.Path]) -> None:
+def write(
+  folder: pathlib.Path,
+  results: dict,
+  rows: list[Row],
+  pictures: list[pathlib.Path],
+  sounds: list[pathlib.Path],
+) -> None:
   """`results.json`, `summary.txt` and `index.html` with figures and audio.
 
   Args:
@@ -87,26 +116,35 @@ def write(folder: pathlib.Path, results: dict, rows: list[Row],
     sounds: WAV files, as players.
   """
   folder.mkdir(parents=True, exist_ok=True)
-  config_lib.write_text(folder / 'results.json',
-                        json.dumps(results, indent=2) + '\n')
+  config_lib.write_text(
+    folder / 'results.json', json.dumps(results, indent=2) + '\n'
+  )
   config_lib.write_text(folder / 'summary.txt', table(rows) + '\n')
-  config_lib.write_text(folder / 'index.html',
-                        _page(folder, rows, pictures, sounds))
+  config_lib.write_text(
+    folder / 'index.html', _page(folder, rows, pictures, sounds)
+  )
 
 
 def _page(folder, rows, pictures, sounds):
   def link(path):
-    return html.escape(pathlib.Path(
-        *['..'], path.relative_to(folder.parent)).as_posix())
+    return html.escape(
+      pathlib.Path(*['..'], path.relative_to(folder.parent)).as_posix()
+    )
 
-  cells = '\n'.join(f'<tr><td>{html.escape(name)}</td>'
-                    f'<td>{html.escape(value)}</td></tr>'
-                    for name, value in rows)
+  cells = '\n'.join(
+    f'<tr><td>{html.escape(name)}</td><td>{html.escape(value)}</td></tr>'
+    for name, value in rows
+  )
   players = '\n'.join(
-      f'<p>{html.escape(path.relative_to(folder.parent).as_posix())}<br>'
-      f'<audio controls src="{link(path)}"></audio></p>' for path in sounds)
-  images = '\n'.join(f'<p><img src="{link(path)}" alt="spectrograms of '
-                     f'{html.escape(path.stem)}"></p>' for path in pictures)
+    f'<p>{html.escape(path.relative_to(folder.parent).as_posix())}<br>'
+    f'<audio controls src="{link(path)}"></audio></p>'
+    for path in sounds
+  )
+  images = '\n'.join(
+    f'<p><img src="{link(path)}" alt="spectrograms of '
+    f'{html.escape(path.stem)}"></p>'
+    for path in pictures
+  )
   return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>WaveNet report</title>
 <style>

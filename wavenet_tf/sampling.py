@@ -6,15 +6,14 @@ does not grow with the receptive field (1611.09482). Between chunks the state
 is the same that a forward pass over a chunk takes and returns.
 """
 
-from typing import Iterator, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from wavenet_tf import audio
-from wavenet_tf import distributions
-from wavenet_tf import network
-from wavenet_tf.config import MARGIN_FRAMES, AudioConfig, Config
+from wavenet_tf import audio, distributions, network
+from wavenet_tf.config import AudioConfig, Config, MARGIN_FRAMES
 from wavenet_tf.layers import Conditioning
 from wavenet_tf.teacher import Teacher
 
@@ -41,8 +40,9 @@ class Generator:
     ```
   """
 
-  def __init__(self, teacher: Teacher, config: Config,
-               jit_compile: bool = True):
+  def __init__(
+    self, teacher: Teacher, config: Config, jit_compile: bool = True
+  ):
     self._teacher = teacher
     self._audio = config.audio
     self._chunk_frames = config.evaluate.chunk_frames
@@ -67,15 +67,22 @@ class Generator:
     """Yields one `Chunk` after the other; the last may exceed the features."""
     batch, frames, _ = features.shape
     missing = -frames % self._chunk_frames
-    features = audio.pad_margin(tf.pad(
-        features, [[0, 0], [0, missing], [0, 0]],
-        constant_values=self._audio.log_mel_floor), self._audio)
+    features = audio.pad_margin(
+      tf.pad(
+        features,
+        [[0, 0], [0, missing], [0, 0]],
+        constant_values=self._audio.log_mel_floor,
+      ),
+      self._audio,
+    )
     state = self._teacher.initial_state(batch)
     for index, start in enumerate(range(0, frames, self._chunk_frames)):
-      window = features[:, start:start + self._chunk_frames
-                        + 2 * MARGIN_FRAMES]
+      window = features[
+        :, start : start + self._chunk_frames + 2 * MARGIN_FRAMES
+      ]
       chunk_seed = tf.random.experimental.stateless_fold_in(
-          tf.constant(seed, tf.int32), index)
+        tf.constant(seed, tf.int32), index
+      )
       chunk = self._compiled(window, chunk_seed, state)
       yield chunk
       state = chunk.state
@@ -91,18 +98,30 @@ class Generator:
 
     def step(t, previous, rings, waveform):
       parameters, rings = net.step(previous, projected[t], rings, t)
-      sample = teacher.output_kind.sample(parameters, noise[t],
-                                          self._temperature)
-      return (t + 1, teacher.encode(sample), rings,
-              tf.tensor_scatter_nd_update(waveform, [[t]], [sample]))
+      sample = teacher.output_kind.sample(
+        parameters, noise[t], self._temperature
+      )
+      return (
+        t + 1,
+        teacher.encode(sample),
+        rings,
+        tf.tensor_scatter_nd_update(waveform, [[t]], [sample]),
+      )
 
     t, previous, rings, waveform = tf.while_loop(
-        lambda t, *_: t < samples, step,
-        (0, state.previous[:, 0], network.rings_from_state(state),
-         tf.zeros([samples, batch])),
-        maximum_iterations=samples)
-    return Chunk(tf.transpose(waveform),
-                 network.state_from_rings(previous, rings, t))
+      lambda t, *_: t < samples,
+      step,
+      (
+        0,
+        state.previous[:, 0],
+        network.rings_from_state(state),
+        tf.zeros([samples, batch]),
+      ),
+      maximum_iterations=samples,
+    )
+    return Chunk(
+      tf.transpose(waveform), network.state_from_rings(previous, rings, t)
+    )
 
 
 class Synthesizer:
@@ -119,9 +138,13 @@ class Synthesizer:
   def __init__(self, student, audio_config: AudioConfig):
     self._student = student
     self._audio = audio_config
-    self.synthesize = tf.function(self._synthesize, input_signature=[
+    self.synthesize = tf.function(
+      self._synthesize,
+      input_signature=[
         tf.TensorSpec([None, None, audio_config.mel_bins], tf.float32, 'mel'),
-        tf.TensorSpec([None, 2], tf.int32, 'seed')])
+        tf.TensorSpec([None, 2], tf.int32, 'seed'),
+      ],
+    )
 
   def __call__(self, features, seed) -> np.ndarray:
     """float32 `[B, frames, channels]`, one seed for all -> `[B, samples]`."""
@@ -132,8 +155,10 @@ class Synthesizer:
     samples = tf.shape(mel)[1] * self._audio.hop_samples
     # A seed a row: what a request hears does not depend on its batch.
     z = tf.map_fn(
-        lambda row: distributions.standard_logistic([samples], row), seed,
-        fn_output_signature=tf.TensorSpec([None], tf.float32))
+      lambda row: distributions.standard_logistic([samples], row),
+      seed,
+      fn_output_signature=tf.TensorSpec([None], tf.float32),
+    )
     conditioning = Conditioning(audio.pad_margin(mel, self._audio))
     waveform = self._student(z, conditioning).waveform
     return tf.clip_by_value(waveform, -1.0, 1.0)

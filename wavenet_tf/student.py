@@ -5,10 +5,8 @@ import math
 import keras
 import tensorflow as tf
 
-from wavenet_tf import flows
-from wavenet_tf import layers
-from wavenet_tf import network
-from wavenet_tf.config import MARGIN_FRAMES, Config
+from wavenet_tf import flows, layers, network
+from wavenet_tf.config import Config, MARGIN_FRAMES
 from wavenet_tf.layers import Conditioning
 
 _LOGISTIC_STANDARD_DEVIATION = math.pi / math.sqrt(3.0)
@@ -43,20 +41,29 @@ class Student(keras.Model):
     sizes = config.student
     self.sizes = sizes
     self.upsampler = layers.ConditioningUpsampler(
-        config.conditioning.upsampler, config.conditioning.upsample_factors,
-        config.conditioning.channels, config.audio.log_mel_floor,
-        name='upsampler')
+      config.conditioning.upsampler,
+      config.conditioning.upsample_factors,
+      config.conditioning.channels,
+      config.audio.log_mel_floor,
+      name='upsampler',
+    )
     chain = len(sizes.flow_layers)
-    flow_scale = sizes.initial_scale**(1.0 / chain)
+    flow_scale = sizes.initial_scale ** (1.0 / chain)
     self.networks = [
-        network.CausalNetwork(
-            dilations=sizes.dilations(i), kernel_size=sizes.kernel_size,
-            residual_channels=sizes.residual_channels,
-            gate_channels=sizes.gate_channels, skip_channels=None, outputs=2,
-            output_bias=[0.0, math.log(flow_scale)], output_scale=1e-3,
-            input_gain=1.0 / (_LOGISTIC_STANDARD_DEVIATION * flow_scale**i),
-            name=f'flow_{i}')
-        for i in range(chain)]
+      network.CausalNetwork(
+        dilations=sizes.dilations(i),
+        kernel_size=sizes.kernel_size,
+        residual_channels=sizes.residual_channels,
+        gate_channels=sizes.gate_channels,
+        skip_channels=None,
+        outputs=2,
+        output_bias=[0.0, math.log(flow_scale)],
+        output_scale=1e-3,
+        input_gain=1.0 / (_LOGISTIC_STANDARD_DEVIATION * flow_scale**i),
+        name=f'flow_{i}',
+      )
+      for i in range(chain)
+    ]
 
   def call(self, z, conditioning):
     return flows.compose(self.flows(conditioning), z)
@@ -67,18 +74,20 @@ class Student(keras.Model):
     if local is not None:
       local = self.upsampler(local)
     return [
-        flows.InverseAutoregressiveFlow(
-            self._parameters_of(net, net.stack.project(
-                local, conditioning.global_)))
-        for net in self.networks]
+      flows.InverseAutoregressiveFlow(
+        self._parameters_of(net, net.stack.project(local, conditioning.global_))
+      )
+      for net in self.networks
+    ]
 
   def _parameters_of(self, net, projected):
     def shift_and_log_scale(x):
       state = net.initial_state(tf.shape(x)[0], 1)
       outputs, _ = net(x[..., None], projected, state)
       loc, log_scale = tf.unstack(outputs, axis=-1)
-      return loc, tf.clip_by_value(log_scale, self.sizes.min_log_scale,
-                                   self.sizes.max_log_scale)
+      return loc, tf.clip_by_value(
+        log_scale, self.sizes.min_log_scale, self.sizes.max_log_scale
+      )
 
     return shift_and_log_scale
 
@@ -87,6 +96,8 @@ def build_student(config: Config) -> Student:
   """A `Student` whose variables exist."""
   student = Student(config, name='student')
   frames = 1 + 2 * MARGIN_FRAMES
-  student(tf.zeros([1, config.audio.hop_samples]),
-          Conditioning(tf.zeros([1, frames, config.audio.mel_bins])))
+  student(
+    tf.zeros([1, config.audio.hop_samples]),
+    Conditioning(tf.zeros([1, frames, config.audio.mel_bins])),
+  )
   return student

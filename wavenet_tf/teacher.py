@@ -3,16 +3,9 @@
 import keras
 import tensorflow as tf
 
-from wavenet_tf import audio
-from wavenet_tf import distributions
-from wavenet_tf import layers
-from wavenet_tf import network
-from wavenet_tf.config import MARGIN_FRAMES, Config
+from wavenet_tf import audio, distributions, layers, network
+from wavenet_tf.config import Config, MARGIN_FRAMES
 from wavenet_tf.layers import Conditioning
-
-# Speech at about -20 dBFS enters the residual stream near one.
-_SCALAR_INPUT_GAIN = 10.0
-_ONE_HOT_INPUT_GAIN = 1.0
 
 
 class Teacher(keras.Model):
@@ -41,18 +34,24 @@ class Teacher(keras.Model):
     self.sizes = sizes
     self.output_kind = distributions.make_output(sizes)
     self.upsampler = layers.ConditioningUpsampler(
-        config.conditioning.upsampler, config.conditioning.upsample_factors,
-        config.conditioning.channels, config.audio.log_mel_floor,
-        name='upsampler')
-    one_hot = sizes.input == 'one_hot'
+      config.conditioning.upsampler,
+      config.conditioning.upsample_factors,
+      config.conditioning.channels,
+      config.audio.log_mel_floor,
+      name='upsampler',
+    )
     self.network = network.CausalNetwork(
-        dilations=sizes.dilations, kernel_size=sizes.kernel_size,
-        residual_channels=sizes.residual_channels,
-        gate_channels=sizes.gate_channels, skip_channels=sizes.skip_channels,
-        outputs=self.output_kind.parameter_size,
-        output_bias=self.output_kind.initial_bias(), output_scale=0.1,
-        input_gain=_ONE_HOT_INPUT_GAIN if one_hot else _SCALAR_INPUT_GAIN,
-        name='network')
+      dilations=sizes.dilations,
+      kernel_size=sizes.kernel_size,
+      residual_channels=sizes.residual_channels,
+      gate_channels=sizes.gate_channels,
+      skip_channels=sizes.skip_channels,
+      outputs=self.output_kind.parameter_size,
+      output_bias=self.output_kind.initial_bias(),
+      output_scale=0.1,
+      input_gain=1.0,
+      name='network',
+    )
 
   @property
   def input_channels(self) -> int:
@@ -67,12 +66,14 @@ class Teacher(keras.Model):
     A mu-law network hears its own alphabet: samples are quantized first.
     """
     if isinstance(self.output_kind, distributions.LogisticMixture):
-      return waveform[..., None]
+      return waveform[..., None] / self.sizes.signal_unit
     levels = self.sizes.mu_law_levels
     codes = audio.mu_law_encode(waveform, levels)
     if self.sizes.input == 'one_hot':
       return tf.one_hot(codes, levels)
-    return audio.mu_law_decode(codes, levels)[..., None]
+    return audio.mu_law_decode(codes, levels)[..., None] / (
+      self.sizes.signal_unit
+    )
 
   def project(self, conditioning: Conditioning):
     """Conditioning of all blocks at audio rate, `[B, T, layers * 2 G]`."""
@@ -83,8 +84,9 @@ class Teacher(keras.Model):
 
   def chunk(self, waveform, conditioning: Conditioning, state):
     """`call` for a chunk: parameters `[B, T, P]` and the next state."""
-    return self.network(self.encode(waveform), self.project(conditioning),
-                        state)
+    return self.network(
+      self.encode(waveform), self.project(conditioning), state
+    )
 
   def call(self, waveform, conditioning):
     state = self.initial_state(tf.shape(waveform)[0])
@@ -101,6 +103,9 @@ def build_teacher(config: Config) -> Teacher:
 
 def example_conditioning(config: Config, frames: int) -> Conditioning:
   """Silence, of the right shape."""
-  return Conditioning(tf.fill(
+  return Conditioning(
+    tf.fill(
       [1, frames + 2 * MARGIN_FRAMES, config.audio.mel_bins],
-      config.audio.log_mel_floor))
+      config.audio.log_mel_floor,
+    )
+  )

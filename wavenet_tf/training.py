@@ -6,11 +6,12 @@ that interrupted and resumed training equals uninterrupted training bit for
 bit.
 """
 
+from collections.abc import Callable, Iterable
 import contextlib
 import pathlib
 import signal
 import time
-from typing import Callable, Iterable, NamedTuple
+from typing import NamedTuple
 
 from absl import logging
 import keras
@@ -53,8 +54,13 @@ class Trainer:
     ```
   """
 
-  def __init__(self, model: keras.Model, loss_fn: Callable,
-               training: TrainingConfig, folder: pathlib.Path):
+  def __init__(
+    self,
+    model: keras.Model,
+    loss_fn: Callable,
+    training: TrainingConfig,
+    folder: pathlib.Path,
+  ):
     self._loss_fn = loss_fn
     self._training = training
     self._folder = folder
@@ -65,13 +71,18 @@ class Trainer:
     self._step = tf.Variable(0, dtype=tf.int64)
     self._bad_steps = tf.Variable(0, dtype=tf.int64)
     self._checkpoint = tf.train.Checkpoint(
-        weights=[v.value for v in self._variables],
-        optimizer=[v.value for v in self._optimizer.variables],
-        average=self._average, step=self._step, bad_steps=self._bad_steps)
+      weights=[v.value for v in self._variables],
+      optimizer=[v.value for v in self._optimizer.variables],
+      average=self._average,
+      step=self._step,
+      bad_steps=self._bad_steps,
+    )
     self._manager = tf.train.CheckpointManager(
-        self._checkpoint, str(folder), _KEPT_CHECKPOINTS)
-    self._compiled_step = tf.function(self._take_step,
-                                      jit_compile=training.jit_compile)
+      self._checkpoint, str(folder), _KEPT_CHECKPOINTS
+    )
+    self._compiled_step = tf.function(
+      self._take_step, jit_compile=training.jit_compile
+    )
 
   @property
   def steps_done(self) -> int:
@@ -81,8 +92,11 @@ class Trainer:
     """Continues from the newest checkpoint that can be read, if any."""
     restore_newest(self._checkpoint, self._folder)
 
-  def run(self, batches: Iterable,
-          on_checkpoint: Callable[[int], None] = lambda step: None) -> None:
+  def run(
+    self,
+    batches: Iterable,
+    on_checkpoint: Callable[[int], None] = lambda step: None,
+  ) -> None:
     """Trains until `training.steps`, saving as it goes.
 
     Args:
@@ -98,9 +112,16 @@ class Trainer:
     if self.steps_done >= training.steps:
       return
     writer = tf.summary.create_file_writer(str(self._folder))
-    with writer.as_default(), _stop_on_signal() as stopping, tqdm.tqdm(
-        total=training.steps, initial=self.steps_done,
-        desc=self._folder.name, unit='step') as progress:
+    with (
+      writer.as_default(),
+      _stop_on_signal() as stopping,
+      tqdm.tqdm(
+        total=training.steps,
+        initial=self.steps_done,
+        desc=self._folder.name,
+        unit='step',
+      ) as progress,
+    ):
       speed = _Speed()
       for batch in batches:
         result = self._compiled_step(batch)
@@ -111,7 +132,8 @@ class Trainer:
           self._check(result)
           rate = speed.samples_per_second(step, batch)
           progress.set_postfix_str(
-              f'loss {float(result.loss):.3f}, {rate:,.0f} samples/s')
+            f'loss {float(result.loss):.3f}, {rate:,.0f} samples/s'
+          )
         if last or step % training.summary_every_steps == 0:
           _write_scalars(result, rate, step)
         if last or step % training.checkpoint_every_steps == 0:
@@ -122,22 +144,27 @@ class Trainer:
         if last:
           break
       if stopping():
-        raise Interrupted(f'Stopped after step {step} of {training.steps}, '
-                          'saved; the same command continues there.')
+        raise Interrupted(
+          f'Stopped after step {step} of {training.steps}, '
+          'saved; the same command continues there.'
+        )
 
   def _take_step(self, batch):
-    seed = tf.stack([tf.cast(self._training.seed, tf.int32),
-                     tf.cast(self._step, tf.int32)])
+    seed = tf.stack(
+      [tf.cast(self._training.seed, tf.int32), tf.cast(self._step, tf.int32)]
+    )
     with tf.GradientTape() as tape:
       loss, metrics = self._loss_fn(batch, seed)
     gradients = tape.gradient(loss, [v.value for v in self._variables])
-    gradients, norm = tf.clip_by_global_norm(gradients,
-                                             self._training.clip_norm)
+    gradients, norm = tf.clip_by_global_norm(
+      gradients, self._training.clip_norm
+    )
     finite = tf.math.is_finite(loss) & tf.math.is_finite(norm)
     # A bad step moves nothing, neither weights nor moments nor average.
     tf.cond(finite, lambda: self._apply(gradients), lambda: None)
-    self._bad_steps.assign(tf.where(finite, tf.constant(0, tf.int64),
-                                    self._bad_steps + 1))
+    self._bad_steps.assign(
+      tf.where(finite, tf.constant(0, tf.int64), self._bad_steps + 1)
+    )
     self._step.assign_add(1)
     return StepResult(loss, norm, self._bad_steps.read_value(), metrics)
 
@@ -145,33 +172,41 @@ class Trainer:
     self._optimizer.apply(gradients, self._variables)
     # Early on the average follows quickly, so that it forgets the start.
     steps = tf.cast(self._step, tf.float32)
-    decay = tf.minimum(self._training.average_decay,
-                       (1.0 + steps) / (10.0 + steps))
+    decay = tf.minimum(
+      self._training.average_decay, (1.0 + steps) / (10.0 + steps)
+    )
     for average, variable in zip(self._average, self._variables):
       average.assign(decay * average + (1.0 - decay) * variable.value)
 
   def _check(self, result):
     bad = int(result.bad_steps)
     if bad:
-      logging.warning('Step %d: %d steps in a row without a finite gradient, '
-                      'each skipped.', self.steps_done, bad)
+      logging.warning(
+        'Step %d: %d steps in a row without a finite gradient, each skipped.',
+        self.steps_done,
+        bad,
+      )
     if bad >= self._training.max_bad_steps:
       raise UserError(
-          f'{self._folder.name}: {bad} steps in a row had no finite gradient; '
-          'the last checkpoint is intact. Lower the learning rate or the '
-          'clip_norm and start from it.')
+        f'{self._folder.name}: {bad} steps in a row had no finite gradient; '
+        'the last checkpoint is intact. Lower the learning rate or the '
+        'clip_norm and start from it.'
+      )
 
   def _save(self):
     try:
       self._manager.save(self.steps_done)
     except (OSError, tf.errors.OpError) as error:
-      raise UserError(f'{self._folder}: a checkpoint cannot be written '
-                      f'({_first_line(error)}); free some space and run the '
-                      'same command again.') from error
+      raise UserError(
+        f'{self._folder}: a checkpoint cannot be written '
+        f'({_first_line(error)}); free some space and run the '
+        'same command again.'
+      ) from error
 
 
-def restore_newest(checkpoint: tf.train.Checkpoint,
-                   folder: pathlib.Path) -> bool:
+def restore_newest(
+  checkpoint: tf.train.Checkpoint, folder: pathlib.Path
+) -> bool:
   """Restores the newest checkpoint of a folder that can be read.
 
   A damaged one is named in a warning and the one before it is used.
@@ -182,19 +217,23 @@ def restore_newest(checkpoint: tf.train.Checkpoint,
   Raises:
     UserError: if there are checkpoints and none can be read.
   """
-  manager = tf.train.CheckpointManager(checkpoint, str(folder),
-                                       _KEPT_CHECKPOINTS)
+  manager = tf.train.CheckpointManager(
+    checkpoint, str(folder), _KEPT_CHECKPOINTS
+  )
   for path in reversed(manager.checkpoints):
     try:
       checkpoint.read(path).assert_existing_objects_matched().expect_partial()
       return True
-    except (tf.errors.OpError, AssertionError, ValueError,
-            IndexError) as error:
-      logging.warning('%s cannot be read (%s); trying the one before it.',
-                      path, _first_line(error))
+    except (tf.errors.OpError, AssertionError, ValueError, IndexError) as error:
+      logging.warning(
+        '%s cannot be read (%s); trying the one before it.',
+        path,
+        _first_line(error),
+      )
   if manager.checkpoints:
-    raise UserError(f'{folder}: none of its checkpoints can be read; use '
-                    'another --workdir.')
+    raise UserError(
+      f'{folder}: none of its checkpoints can be read; use another --workdir.'
+    )
   return False
 
 
@@ -207,8 +246,9 @@ def load_average(model: keras.Model, folder: pathlib.Path) -> keras.Model:
   average = [tf.Variable(v.value) for v in model.trainable_variables]
   checkpoint = tf.train.Checkpoint(average=average)
   if not restore_newest(checkpoint, folder):
-    raise UserError(f'{folder} has no checkpoint; run '
-                    f'--mode=train_{folder.name} first.')
+    raise UserError(
+      f'{folder} has no checkpoint; run --mode=train_{folder.name} first.'
+    )
   for variable, value in zip(model.trainable_variables, average):
     variable.assign(value)
   model.trainable = False
@@ -219,10 +259,12 @@ def _schedule(training: TrainingConfig):
   """Linear warm-up, then a cosine to the final share (1 keeps it constant)."""
   warmup = min(training.warmup_steps, training.steps - 1)
   return keras.optimizers.schedules.CosineDecay(
-      initial_learning_rate=training.learning_rate / max(warmup, 1),
-      decay_steps=max(training.steps - warmup, 1),
-      alpha=training.final_learning_rate_share,
-      warmup_target=training.learning_rate, warmup_steps=warmup)
+    initial_learning_rate=training.learning_rate / max(warmup, 1),
+    decay_steps=max(training.steps - warmup, 1),
+    alpha=training.final_learning_rate_share,
+    warmup_target=training.learning_rate,
+    warmup_steps=warmup,
+  )
 
 
 class _Speed:
@@ -254,8 +296,10 @@ def _stop_on_signal():
   """Turns SIGINT and SIGTERM into a request to stop after the step."""
   received = []
   signals = (signal.SIGINT, signal.SIGTERM)
-  previous = {s: signal.signal(s, lambda number, _: received.append(number))
-              for s in signals}
+  previous = {
+    s: signal.signal(s, lambda number, _: received.append(number))
+    for s in signals
+  }
   try:
     yield lambda: bool(received)
   finally:
@@ -264,5 +308,8 @@ def _stop_on_signal():
 
 
 def _first_line(error) -> str:
-  return str(error).strip().splitlines()[0] if str(error).strip() else (
-      type(error).__name__)
+  return (
+    str(error).strip().splitlines()[0]
+    if str(error).strip()
+    else (type(error).__name__)
+  )

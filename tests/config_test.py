@@ -1,0 +1,123 @@
+"""Contradictions are named with the field and the fix."""
+
+import dataclasses
+
+import pytest
+
+from wavenet_tf import config as config_lib
+from wavenet_tf.config import UserError
+
+
+@pytest.mark.parametrize('name', config_lib.PRESETS)
+def test_presets_are_consistent(name):
+  config = config_lib.preset(name)
+  assert config.preset == name
+  assert config_lib.validate(config) is config
+
+
+@pytest.mark.parametrize('name', config_lib.PRESETS)
+def test_a_saved_configuration_reads_back_equal(name, tmp_path):
+  config = config_lib.preset(name)
+  config_lib.save(config, tmp_path / 'config.json')
+  assert config_lib.load(tmp_path / 'config.json') == config
+  assert [p.name for p in tmp_path.iterdir()] == ['config.json']
+
+
+def test_override_leaves_the_original_alone():
+  config = config_lib.preset('tiny')
+  changed = config_lib.override(config, {'teacher.cycles': 9})
+  assert changed.teacher.cycles == 9
+  assert config == config_lib.preset('tiny')
+
+
+# (dotted field, value, words the sentence must have)
+CONTRADICTIONS = [
+  (
+    'conditioning.upsample_factors',
+    (8, 9),
+    ['upsample_factors', '72', 'audio.hop_samples = 80'],
+  ),
+  ('audio.hop_samples', 100, ['upsample_factors', 'audio.hop_samples = 100']),
+  (
+    'train_teacher.crop_samples',
+    160,
+    ['train_teacher.crop_samples', 'receptive field', '256'],
+  ),
+  (
+    'train_teacher.crop_samples',
+    3201,
+    ['train_teacher.crop_samples', 'multiple', '3200'],
+  ),
+  ('train_student.crop_samples', 80, ['train_student.crop_samples']),
+  ('audio.mel_max_hz', 5000.0, ['audio.mel_max_hz', '4000']),
+  ('audio.mel_min_hz', 4000.0, ['audio.mel_min_hz']),
+  ('audio.window_samples', 40, ['audio.window_samples', '80']),
+  ('audio.sample_rate_hz', 0, ['audio.sample_rate_hz', 'above 0']),
+  ('teacher.output', 'softmax', ['teacher.output', 'mu_law']),
+  ('teacher.output', 'mu_law', ['teacher.output', 'student.flow_layers=()']),
+  ('teacher.input', 'one_hot', ['teacher.input', 'scalar']),
+  ('teacher.input', 'mulaw', ['teacher.input', 'one_hot']),
+  ('teacher.kernel_size', 1, ['teacher.kernel_size', '2 or more']),
+  ('student.kernel_size', 1, ['student.kernel_size', '2 or more']),
+  ('student.flow_layers', (10, 0), ['student.flow_layers']),
+  ('conditioning.upsampler', 'linear', ['conditioning.upsampler', 'repeat']),
+  ('data.validation_share', 0.0, ['data.validation_share']),
+  ('data.max_bad_share', 1.0, ['data.max_bad_share']),
+  ('train_teacher.average_decay', 1.0, ['train_teacher.average_decay']),
+  ('distillation.draws_per_step', 0, ['distillation.draws_per_step']),
+  (
+    'distillation.power_window_samples',
+    10_000,
+    ['distillation.power_window_samples', '3200'],
+  ),
+  ('evaluate.chunk_frames', 0, ['evaluate.chunk_frames']),
+]
+
+
+@pytest.mark.parametrize('field,value,words', CONTRADICTIONS)
+def test_a_contradiction_names_field_and_fix(field, value, words):
+  config = config_lib.override(config_lib.preset('tiny'), {field: value})
+  with pytest.raises(UserError) as error:
+    config_lib.validate(config)
+  for word in words:
+    assert word in str(error.value)
+
+
+def test_unknown_preset():
+  with pytest.raises(UserError, match='parallel_wavenet_2017'):
+    config_lib.preset('big')
+
+
+def test_a_file_of_another_version(tmp_path):
+  path = tmp_path / 'config.json'
+  path.write_text('{"preset": "tiny", "vocoder": {}}')
+  with pytest.raises(UserError, match='vocoder'):
+    config_lib.load(path)
+  path.write_text('{"preset": ')
+  with pytest.raises(UserError, match=r'config\.json'):
+    config_lib.load(path)
+
+
+def test_a_run_may_go_on_for_longer_but_not_change():
+  saved = config_lib.preset('tiny')
+  longer = config_lib.override(saved, {'train_teacher.steps': 99_999})
+  config_lib.check_same_run(saved, longer, 'w')
+  changed = config_lib.override(saved, {'teacher.cycles': 3})
+  with pytest.raises(UserError, match=r'teacher.cycles: found 3.*made with 2'):
+    config_lib.check_same_run(saved, changed, 'w')
+
+
+def test_every_resumable_field_exists():
+  assert (
+    set(config_lib.flatten(config_lib.preset('tiny')))
+    >= config_lib.RESUMABLE_FIELDS
+  )
+
+
+def test_receptive_fields_of_the_papers():
+  # 1 + (k - 1) sum(d), and one more for the entrance.
+  sizes = dataclasses.replace(config_lib.TeacherConfig(), cycles=3)
+  assert sizes.receptive_field_samples == 3070 + 1
+  sizes.kernel_size = 3
+  assert sizes.receptive_field_samples == 6139 + 2
+  assert sizes.dilations[:3] == sizes.dilations[10:13] == (1, 2, 4)

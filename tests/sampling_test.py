@@ -1,0 +1,111 @@
+"""Cached generation equals the plain forward pass, sample by sample."""
+
+from conftest import miniature, random_student, random_teacher
+import numpy as np
+import pytest
+from teacher_test import VARIANTS
+import tensorflow as tf
+
+from wavenet_tf import audio, distributions, sampling
+from wavenet_tf.layers import Conditioning
+
+
+def features_of(config, frames, batch=2):
+  return tf.random.stateless_normal(
+    [batch, frames, config.audio.mel_bins], [3, 4], -5.0, 2.0
+  )
+
+
+@pytest.mark.parametrize('name', VARIANTS)
+def test_generated_samples_are_those_of_the_forward_pass(name):
+  """Replays the noise: each sample must be drawn from parameters that one
+  plain pass over the finished waveform predicts for it.
+  """
+  config = miniature(**VARIANTS[name])
+  teacher = random_teacher(config)
+  features = features_of(config, frames=10)
+  chunks = list(sampling.Generator(teacher, config).chunks(features, [7, 0]))
+  waveform = np.concatenate([c.waveform for c in chunks], 1)
+  padded = tf.pad(features, [[0, 0], [0, 2], [0, 0]],
+                  constant_values=config.audio.log_mel_floor)  # fmt: skip
+  parameters = teacher(
+    tf.constant(waveform),
+    Conditioning(audio.pad_margin(padded, config.audio)),
+  )
+  samples = config.evaluate.chunk_frames * config.audio.hop_samples
+  noise = tf.concat(
+    [
+      teacher.output_kind.noise(
+        [samples, 2],
+        tf.random.experimental.stateless_fold_in(
+          tf.constant([7, 0], tf.int32), i
+        ),
+      )
+      for i in range(len(chunks))
+    ],
+    0,
+  )
+  replayed = teacher.output_kind.sample(
+    parameters, tf.transpose(noise, [1, 0, 2]), 1.0
+  )
+  # A rounding error may tip a sample into the neighbouring level or code.
+  agree = np.abs(replayed - waveform) < 1e-4
+  assert np.mean(agree) > 0.995
+
+
+def test_generation_does_not_depend_on_xla_or_on_the_batch():
+  config = miniature()
+  teacher = random_teacher(config)
+  features = features_of(config, frames=4)
+  compiled = sampling.Generator(teacher, config)(features, [1, 2])
+  plain = sampling.Generator(teacher, config, jit_compile=False)(
+    features, [1, 2]
+  )
+  np.testing.assert_allclose(compiled, plain, atol=1e-3)
+  assert np.abs(compiled).max() > 0
+
+
+def test_same_seed_same_audio():
+  config = miniature()
+  generate = sampling.Generator(random_teacher(config), config)
+  features = features_of(config, frames=5)
+  first, again, other = (
+    generate(features, s) for s in ([1, 2], [1, 2], [1, 3])
+  )
+  np.testing.assert_array_equal(first, again)
+  assert (first != other).any()
+  assert first.shape == (2, 5 * config.audio.hop_samples)
+
+
+def test_a_longer_utterance_begins_like_a_shorter_one():
+  config = miniature()
+  generate = sampling.Generator(random_teacher(config), config)
+  features = features_of(config, frames=16)
+  whole = generate(features, [1, 2])
+  part = generate(features[:, :8], [1, 2])
+  # The last frames of the shorter one hear silence where the other goes on.
+  same = 4 * config.audio.hop_samples
+  np.testing.assert_array_equal(part[:, :same], whole[:, :same])
+
+
+def test_a_row_of_the_student_does_not_depend_on_its_batch():
+  config = miniature()
+  synthesizer = sampling.Synthesizer(random_student(config), config.audio)
+  features = features_of(config, frames=6)
+  seeds = tf.constant([[1, 2], [3, 4]], tf.int32)
+  both = synthesizer.synthesize(features, seeds)
+  for row in range(2):
+    alone = synthesizer.synthesize(
+      features[row : row + 1], seeds[row : row + 1]
+    )
+    np.testing.assert_allclose(alone[0], both[row], atol=1e-5)
+  assert np.abs(both).max() <= 1.0
+
+
+def test_noise_is_the_same_with_and_without_xla():
+  def draw():
+    return distributions.standard_logistic([4, 500], [3, 4])
+
+  plain = tf.function(draw)()
+  compiled = tf.function(draw, jit_compile=True)()
+  np.testing.assert_allclose(plain, compiled, rtol=1e-4, atol=1e-6)

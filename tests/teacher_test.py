@@ -1,0 +1,95 @@
+"""The teacher: causality and the agreement of its three ways to run."""
+
+from conftest import miniature, random_teacher
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from wavenet_tf.config import MARGIN_FRAMES
+from wavenet_tf.layers import Conditioning
+
+VARIANTS = {
+  'mixture': {},
+  'kernel 3': {'teacher__kernel_size': 3},
+  'softmax': {'teacher__output': 'mu_law', 'student__flow_layers': ()},
+  'one-hot softmax': {
+    'teacher__output': 'mu_law', 'teacher__input': 'one_hot',
+    'teacher__mu_law_levels': 32, 'student__flow_layers': (),
+  },
+  'repeated conditioning': {'conditioning__upsampler': 'repeat'},
+}  # fmt: skip
+
+
+def inputs(config, frames=8, batch=2):
+  generator = np.random.default_rng(0)
+  samples = frames * config.audio.hop_samples
+  waveform = generator.uniform(-0.3, 0.3, [batch, samples])
+  features = generator.normal(
+    -5, 2, [batch, frames + 2 * MARGIN_FRAMES, config.audio.mel_bins]
+  )
+  return tf.constant(waveform, tf.float32), tf.constant(features, tf.float32)
+
+
+@pytest.mark.parametrize('name', VARIANTS)
+def test_parameters_see_exactly_the_receptive_field(name):
+  config = miniature(**VARIANTS[name])
+  teacher = random_teacher(config)
+  waveform, features = inputs(config)
+  before = teacher(waveform, Conditioning(features)).numpy()
+  t = 60
+  perturbed = waveform.numpy()
+  perturbed[:, t] += 0.4
+  after = teacher(tf.constant(perturbed), Conditioning(features)).numpy()
+  moved = np.flatnonzero(np.abs(after - before).max((0, 2)) > 0)
+  field = config.teacher.receptive_field_samples
+  assert moved[0] == t + 1
+  assert moved[-1] == t + field
+  assert len(moved) == field
+
+
+@pytest.mark.parametrize('name', VARIANTS)
+def test_chunks_say_what_one_pass_says(name):
+  config = miniature(**VARIANTS[name])
+  teacher = random_teacher(config)
+  waveform, features = inputs(config)
+  whole = teacher(waveform, Conditioning(features))
+  state = teacher.initial_state(2)
+  parts = []
+  for first, frames in (0, 3), (3, 1), (4, 4):
+    hop = config.audio.hop_samples
+    part, state = teacher.chunk(
+      waveform[:, first * hop : (first + frames) * hop],
+      Conditioning(features[:, first : first + frames + 2 * MARGIN_FRAMES]),
+      state,
+    )
+    parts.append(part)
+  np.testing.assert_allclose(np.concatenate(parts, 1), whole, atol=1e-4)
+
+
+def test_every_frame_of_conditioning_is_heard():
+  config = miniature()
+  teacher = random_teacher(config)
+  waveform, features = inputs(config)
+  before = teacher(waveform, Conditioning(features)).numpy()
+  frame, hop = 4, config.audio.hop_samples
+  perturbed = features.numpy()
+  perturbed[:, frame + MARGIN_FRAMES] += 1.0
+  after = teacher(waveform, Conditioning(tf.constant(perturbed))).numpy()
+  moved = np.abs(after - before).max((0, 2))
+  assert (moved[frame * hop : (frame + 1) * hop] > 0).all()
+  assert (moved[: (frame - MARGIN_FRAMES) * hop] == 0).all()
+
+
+def test_same_seed_builds_the_same_weights():
+  import random
+
+  from wavenet_tf.teacher import build_teacher
+
+  config = miniature()
+  built = []
+  for seed in 1, 1, 2:
+    random.seed(seed)
+    built.append(build_teacher(config).get_weights())
+  for a, b in zip(built[0], built[1]):
+    np.testing.assert_array_equal(a, b)
+  assert any((a != b).any() for a, b in zip(built[0], built[2]))
