@@ -79,7 +79,7 @@ class InverseAutoregressiveFlow(tfb.Bijector):
     return tf.while_loop(
       lambda t, _: t < steps,
       solve_next,
-      [0, tf.zeros_like(y)],
+      (0, tf.zeros_like(y)),
       maximum_iterations=steps,
     )[1]
 

@@ -113,20 +113,11 @@ def student_objective(
     )
     output = student(z, conditioning)
     divergence = distillation_divergence(teacher, output, conditioning, noise)
-    power = power_loss(
-      output.waveform,
-      recording,
-      window_samples=distillation.power_window_samples,
-      hop_samples=distillation.power_hop_samples,
-      exponent=distillation.power_exponent,
-      average_over_time=distillation.power_average_over_time,
-    )
-    loss = divergence.kl + distillation.power_weight * power
-    return loss, {
+    loss = divergence.kl
+    metrics = {
       'kl': divergence.kl,
       'cross_entropy': divergence.cross_entropy,
       'entropy': divergence.entropy,
-      'power_loss': power,
       'log_scale_mean': tf.reduce_mean(output.log_scale),
       'student_rms_dbfs': _rms_dbfs(output.waveform),
       'recording_rms_dbfs': _rms_dbfs(recording),
@@ -134,6 +125,19 @@ def student_objective(
         tf.cast(tf.abs(output.waveform) >= 1.0, tf.float32)
       ),
     }
+    # A weight of 0 switches a term off; it is not even computed.
+    if distillation.power_weight:
+      power = power_loss(
+        output.waveform,
+        recording,
+        window_samples=distillation.power_window_samples,
+        hop_samples=distillation.power_hop_samples,
+        exponent=distillation.power_exponent,
+        average_over_time=distillation.power_average_over_time,
+      )
+      loss += distillation.power_weight * power
+      metrics['power_loss'] = power
+    return loss, metrics
 
   return objective
 

@@ -16,7 +16,7 @@ class Student(keras.Model):
   """Logistic noise -> waveform in one pass (1711.10433 sec. 3).
 
   Each flow is a WaveNet without skip connections with two outputs, location
-  and log-scale. The chain starts near a multiplication by
+  (in units of the scale that the chain starts with there) and log-scale. The chain starts near a multiplication by
   `student.initial_scale`: total location 0, total scale as stated.
 
   Args:
@@ -49,6 +49,8 @@ class Student(keras.Model):
     )
     chain = len(sizes.flow_layers)
     flow_scale = sizes.initial_scale ** (1.0 / chain)
+    # What counts as one at the entrance of flow i, and at the end of the chain.
+    self.units = [flow_scale**i for i in range(chain + 1)]
     self.networks = [
       network.CausalNetwork(
         dilations=sizes.dilations(i),
@@ -59,7 +61,7 @@ class Student(keras.Model):
         outputs=2,
         output_bias=[0.0, math.log(flow_scale)],
         output_scale=1e-3,
-        input_gain=1.0 / (_LOGISTIC_STANDARD_DEVIATION * flow_scale**i),
+        input_gain=1.0 / (_LOGISTIC_STANDARD_DEVIATION * self.units[i]),
         name=f'flow_{i}',
       )
       for i in range(chain)
@@ -75,17 +77,19 @@ class Student(keras.Model):
       local = self.upsampler(local)
     return [
       flows.InverseAutoregressiveFlow(
-        self._parameters_of(net, net.stack.project(local, conditioning.global_))
+        self._parameters_of(
+          net, net.stack.project(local, conditioning.global_), unit
+        )
       )
-      for net in self.networks
+      for net, unit in zip(self.networks, self.units[1:])
     ]
 
-  def _parameters_of(self, net, projected):
+  def _parameters_of(self, net, projected, unit):
     def shift_and_log_scale(x):
       state = net.initial_state(tf.shape(x)[0], 1)
       outputs, _ = net(x[..., None], projected, state)
       loc, log_scale = tf.unstack(outputs, axis=-1)
-      return loc, tf.clip_by_value(
+      return loc * unit, tf.clip_by_value(
         log_scale, self.sizes.min_log_scale, self.sizes.max_log_scale
       )
 
