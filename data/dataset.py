@@ -2,7 +2,8 @@
 
 Element n of the endless stream of crops depends on the seed and n alone: the
 epoch n // N decides the order of utterances, and a stateless draw from
-(seed, n) the crop. Continuing at step s is therefore starting at n = s * batch:
+(seed, n) the crop (shuffling also reads TensorFlow's global seed, which this
+project never sets). Continuing at step s is starting at n = s * batch:
 no iterator needs saving, and nothing is replayed.
 """
 

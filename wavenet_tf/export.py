@@ -1,7 +1,5 @@
 """A student as a SavedModel that TensorFlow Serving loads as it is."""
 
-import dataclasses
-import json
 import pathlib
 import shutil
 
@@ -73,18 +71,23 @@ def export(student, config: Config, folder: pathlib.Path) -> pathlib.Path:
   )
   partial = folder / f'{version}.partial'
   shutil.rmtree(partial, ignore_errors=True)
+  try:
+    _write(student, config, partial)
+    return partial.rename(folder / str(version))
+  finally:
+    shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write(student, config, folder):
   served = ServedStudent(student, config.audio)
-  tf.saved_model.save(served, str(partial), served.signatures())
-  extra = partial / 'assets.extra'
+  tf.saved_model.save(served, str(folder), served.signatures())
+  extra = folder / 'assets.extra'
   extra.mkdir()
   _write_warmup(
     extra / _WARMUP_FILE, config.audio.mel_bins, config.audio.log_mel_floor
   )
-  (extra / 'config.json').write_text(
-    json.dumps(dataclasses.asdict(config), indent=2) + '\n', 'utf-8'
-  )
-  _check(partial, served, config.audio)
-  return partial.rename(folder / str(version))
+  config_lib.save(config, extra / 'config.json')
+  _check(folder, served, config.audio)
 
 
 def _log_mel(waveform, audio_config):

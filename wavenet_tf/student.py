@@ -16,8 +16,9 @@ class Student(keras.Model):
   """Logistic noise -> waveform in one pass (1711.10433 sec. 3).
 
   Each flow is a WaveNet without skip connections with two outputs, location
-  (in units of the scale that the chain starts with there) and log-scale. The chain starts near a multiplication by
-  `student.initial_scale`: total location 0, total scale as stated.
+  (in units of the scale that the chain starts with there) and log-scale. The
+  chain starts near a multiplication by `student.initial_scale`: total location
+  0, total scale as stated.
 
   Args:
     config: sizes from `config.student`, upsampling from

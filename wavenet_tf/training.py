@@ -112,41 +112,39 @@ class Trainer:
     if self.steps_done >= training.steps:
       return
     writer = tf.summary.create_file_writer(str(self._folder))
-    with (
-      writer.as_default(),
-      _stop_on_signal() as stopping,
-      tqdm.tqdm(
-        total=training.steps,
-        initial=self.steps_done,
-        desc=self._folder.name,
-        unit='step',
-      ) as progress,
-    ):
+    progress = tqdm.tqdm(
+      total=training.steps,
+      initial=self.steps_done,
+      desc=self._folder.name,
+      unit='step',
+    )
+    with writer.as_default(), _stop_on_signal() as stopping, progress:
       speed = _Speed()
       for batch in batches:
         result = self._compiled_step(batch)
         progress.update()
         step = self.steps_done
         last = step >= training.steps or stopping()
-        if last or step % _READ_METRICS_EVERY_STEPS == 0:
+        summarize = last or step % training.summary_every_steps == 0
+        if summarize or step % _READ_METRICS_EVERY_STEPS == 0:
           self._check(result)
           rate = speed.samples_per_second(step, batch)
           progress.set_postfix_str(
             f'loss {float(result.loss):.3f}, {rate:,.0f} samples/s'
           )
-        if last or step % training.summary_every_steps == 0:
+        if summarize:
           _write_scalars(result, rate, step)
         if last or step % training.checkpoint_every_steps == 0:
           self._save()
           if not stopping():
             on_checkpoint(step)
-          speed = _Speed()
+          speed = _Speed()  # Saving and listening are not training.
         if last:
           break
       if stopping():
         raise Interrupted(
-          f'Stopped after step {step} of {training.steps}, '
-          'saved; the same command continues there.'
+          f'Stopped after step {step} of {training.steps}, saved; the same '
+          'command continues there.'
         )
 
   def _take_step(self, batch):

@@ -1,0 +1,165 @@
+"""The SavedModel in a process that has none of this project's code."""
+
+import json
+import subprocess
+import sys
+
+from conftest import miniature, random_student
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+from wavenet_tf import audio, export, sampling
+
+# Loads as a server does: a graph and a session, no Python of ours, no TFP.
+CLIENT = """
+import sys
+import numpy as np
+import tensorflow as tf
+folder, inputs, outputs = sys.argv[1:]
+given = np.load(inputs)
+with tf.compat.v1.Session(graph=tf.Graph()) as session:
+  graph = tf.compat.v1.saved_model.load(session, ['serve'], folder)
+  def call(name, **feeds):
+    signature = graph.signature_def[name]
+    return session.run(
+        {k: v.name for k, v in signature.outputs.items()},
+        {signature.inputs[k].name: v for k, v in feeds.items()})
+  mel = call('features', audio=given['audio'])['mel']
+  audio = call('serving_default', mel=mel, seed=given['seed'])['audio']
+np.savez(outputs, mel=mel, audio=audio)
+loaded = [name for name in sys.modules if name.split('.')[0] in
+          ('wavenet_tf', 'data', 'tensorflow_probability', 'tensorflow_io')]
+assert not loaded, loaded
+"""
+
+
+@pytest.fixture(scope='module')
+def exported(tmp_path_factory):
+  config = miniature()
+  student = random_student(config)
+  folder = tmp_path_factory.mktemp('export')
+  return config, student, export.export(student, config, folder)
+
+
+def test_a_bare_process_says_the_same(exported, tmp_path):
+  config, student, path = exported
+  waveform = np.random.default_rng(0).normal(0, 0.1, (2, 500))
+  waveform = waveform.astype(np.float32)
+  seed = np.array([[1, 2], [3, 4]], np.int32)
+  np.savez(tmp_path / 'in.npz', audio=waveform, seed=seed)
+  subprocess.run(
+    [
+      sys.executable, '-I', '-c', CLIENT, str(path),
+      str(tmp_path / 'in.npz'), str(tmp_path / 'out.npz'),
+    ],
+    check=True,
+    cwd=tmp_path,
+  )  # fmt: skip
+  answer = np.load(tmp_path / 'out.npz')
+  features = audio.log_mel(tf.constant(waveform), config.audio)
+  np.testing.assert_allclose(answer['mel'], features, atol=1e-4)
+  expected = sampling.Synthesizer(student, config.audio).synthesize(
+    features, tf.constant(seed)
+  )
+  np.testing.assert_allclose(answer['audio'], expected, atol=1e-5)
+  assert answer['audio'].shape == (2, 25 * config.audio.hop_samples)
+
+
+def signatures(path):
+  return tf.saved_model.load(str(path)).signatures
+
+
+def test_signatures_have_stable_names_types_and_shapes(exported):
+  config, _, path = exported
+  speak = signatures(path)['serving_default']
+  inputs = speak.structured_input_signature[1]
+  assert {n: (s.dtype, s.shape.as_list()) for n, s in inputs.items()} == {
+    'mel': (tf.float32, [None, None, config.audio.mel_bins]),
+    'seed': (tf.int32, [None, 2]),
+  }
+  assert list(speak.structured_outputs) == ['audio']
+  front_end = signatures(path)['features']
+  assert list(front_end.structured_input_signature[1]) == ['audio']
+  assert list(front_end.structured_outputs) == ['mel']
+
+
+def graph_defs(path):
+  model = saved_model_pb2.SavedModel.FromString(
+    (path / 'saved_model.pb').read_bytes()
+  )
+  graph = model.meta_graphs[0].graph_def
+  yield graph.node, {}
+  for function in graph.library.function:
+    yield function.node_def, function.attr
+
+
+def test_only_stock_operations_and_no_must_compile_mark(exported):
+  _, _, path = exported
+  stock = set(dir(tf.raw_ops))
+  for nodes, attributes in graph_defs(path):
+    assert '_XlaMustCompile' not in attributes or not (
+      attributes['_XlaMustCompile'].b
+    )
+    for node in nodes:
+      assert not node.op.startswith('IO>')
+      assert 'PyFunc' not in node.op
+      assert node.op in stock, node.op
+      assert '_XlaMustCompile' not in node.attr
+
+
+def test_same_seed_same_audio_and_rows_are_independent(exported):
+  config, _, path = exported
+  speak = signatures(path)['serving_default']
+  mel = tf.random.stateless_normal([3, 7, config.audio.mel_bins], [1, 2])
+  mel = tf.tile(mel[:1], [3, 1, 1])
+  seed = tf.constant([[1, 2], [1, 2], [1, 3]], tf.int32)
+  first, again, other = speak(mel=mel, seed=seed)['audio'].numpy()
+  np.testing.assert_allclose(first, again, atol=1e-6)
+  assert np.abs(first - other).max() > 1e-3
+
+
+def test_warmup_requests_run(exported):
+  from tensorflow_serving.apis import prediction_log_pb2
+
+  config, _, path = exported
+  model = signatures(path)
+  records = tf.data.TFRecordDataset(
+    str(path / 'assets.extra' / 'tf_serving_warmup_requests')
+  )
+  lengths = []
+  for record in records.as_numpy_iterator():
+    log = prediction_log_pb2.PredictionLog.FromString(record)
+    request = log.predict_log.request
+    inputs = {
+      name: tf.constant(tf.make_ndarray(value))
+      for name, value in request.inputs.items()
+    }
+    answer = model[request.model_spec.signature_name](**inputs)
+    lengths.append(answer['audio'].shape[1])
+  assert lengths == [16 * config.audio.hop_samples,
+                     128 * config.audio.hop_samples]  # fmt: skip
+
+
+def test_versions_count_up_and_nothing_partial_stays(tmp_path):
+  config = miniature()
+  student = random_student(config)
+  (tmp_path / '1.partial').mkdir()  # Left by a process that was killed.
+  (tmp_path / '7').mkdir()
+  path = export.export(student, config, tmp_path)
+  assert path == tmp_path / '8'
+  assert sorted(p.name for p in tmp_path.iterdir()) == ['1.partial', '7', '8']
+  saved = json.loads((path / 'assets.extra' / 'config.json').read_text())
+  assert saved['audio']['mel_bins'] == config.audio.mel_bins
+
+
+def test_a_model_that_does_not_load_back_gets_no_version(tmp_path, monkeypatch):
+  config = miniature()
+  monkeypatch.setattr(
+    export, '_check',
+    lambda *args: (_ for _ in ()).throw(AssertionError('differs')),
+  )  # fmt: skip
+  with pytest.raises(AssertionError):
+    export.export(random_student(config), config, tmp_path)
+  assert not list(tmp_path.iterdir())
