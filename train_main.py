@@ -70,9 +70,21 @@ flags.DEFINE_string(
   'generate: a .wav file, or a folder (default: <workdir>/samples/<model>).',
 )
 flags.DEFINE_integer('seed', 0, 'generate: the same seed gives the same audio.')
-config_flags.DEFINE_config_dataclass(
-  'config', Config(), 'Overrides a field: --config.teacher.cycles=3'
-)
+
+
+def _define_config_flags() -> None:
+  try:
+    config_flags.DEFINE_config_dataclass(
+      'config', Config(), 'Overrides a field: --config.teacher.cycles=3'
+    )
+  except KeyError as error:  # Raised here for a field that does not exist.
+    sys.exit(
+      f'--config: {error.args[0]}; the fields are those of '
+      'wavenet_tf/config.py.'
+    )
+
+
+_define_config_flags()
 
 
 class Run(NamedTuple):
@@ -516,18 +528,5 @@ def _system_error(error) -> str:
   return f'{FLAGS.workdir}: {error.message.splitlines()[0]}'
 
 
-def _parse_flags(argv):
-  """Absl's parser, with one sentence for an unknown --config field."""
-  try:
-    return app.parse_flags_with_usage(argv)
-  except (KeyError, AttributeError) as error:
-    print(
-      f'--config: {error.args[0]}; the fields are those of '
-      'wavenet_tf/config.py.',
-      file=sys.stderr,
-    )
-    sys.exit(1)
-
-
 if __name__ == '__main__':
-  app.run(main, flags_parser=_parse_flags)
+  app.run(main)

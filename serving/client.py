@@ -1,0 +1,134 @@
+"""Speaks through TensorFlow Serving: a recording in, its copy out.
+
+  python serving/client.py --input=a.wav --output=b.wav              # gRPC
+  python serving/client.py --input=a.wav --output=b.wav --protocol=rest
+
+The front end runs in the server too (signature `features`), so this file needs
+nothing of the project: numpy, soundfile, absl-py, and tensorflow-serving-api
+for gRPC.
+"""
+
+import json
+import pathlib
+import sys
+import urllib.error
+import urllib.request
+
+from absl import app, flags
+import numpy as np
+import soundfile
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string('input', None, 'Recording at the rate of the model.',
+                    required=True)  # fmt: skip
+flags.DEFINE_string('output', None, 'WAV file to write.', required=True)
+flags.DEFINE_enum('protocol', 'grpc', ['grpc', 'rest'], 'How to ask.')
+flags.DEFINE_string('host', 'localhost', 'Where the server runs.')
+flags.DEFINE_integer('port', None, 'Its port (default: 8500 gRPC, 8501 REST).')
+flags.DEFINE_string('model', 'wavenet', 'Name of the model on the server.')
+flags.DEFINE_integer('seed', 0, 'The same seed gives the same audio.')
+flags.DEFINE_float('timeout_seconds', 60.0, 'For one answer.')
+
+# gRPC's own limit of 4 MB is 43 s of 24 kHz audio.
+_MAX_MESSAGE_BYTES = 2**31 - 1
+
+
+def ask_grpc(target: str, model: str, signature: str,
+             inputs: dict[str, np.ndarray],
+             timeout_seconds: float) -> dict[str, np.ndarray]:  # fmt: skip
+  """One Predict call over gRPC; raises `ConnectionError` with the reason."""
+  import grpc
+  import tensorflow as tf
+  from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+  request = predict_pb2.PredictRequest()
+  request.model_spec.name = model
+  request.model_spec.signature_name = signature
+  for name, value in inputs.items():
+    request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+  options = [
+    ('grpc.max_receive_message_length', _MAX_MESSAGE_BYTES),
+    ('grpc.max_send_message_length', _MAX_MESSAGE_BYTES),
+  ]
+  with grpc.insecure_channel(target, options=options) as channel:
+    stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+    try:
+      answer = stub.Predict(request, timeout=timeout_seconds)
+    except grpc.RpcError as error:
+      raise ConnectionError(
+        f'{target} answered {error.code().name}: {error.details()}'
+      ) from error
+  return {
+    name: tf.make_ndarray(value) for name, value in answer.outputs.items()
+  }
+
+
+def ask_rest(target: str, model: str, signature: str,
+             inputs: dict[str, np.ndarray],
+             timeout_seconds: float) -> dict[str, np.ndarray]:  # fmt: skip
+  """One predict call over REST; raises `ConnectionError` with the reason."""
+  body = json.dumps({
+    'signature_name': signature,
+    'inputs': {name: value.tolist() for name, value in inputs.items()},
+  }).encode()  # fmt: skip
+  request = urllib.request.Request(
+    f'http://{target}/v1/models/{model}:predict',
+    body,
+    {'Content-Type': 'application/json'},
+  )
+  try:
+    with urllib.request.urlopen(request, timeout=timeout_seconds) as answer:
+      outputs = json.load(answer)['outputs']
+  except urllib.error.HTTPError as error:
+    raise ConnectionError(
+      f'{target} answered {error.code}: {error.read().decode()}'
+    ) from error
+  except urllib.error.URLError as error:
+    raise ConnectionError(f'{target}: {error.reason}') from error
+  # A single output comes without its name.
+  if not isinstance(outputs, dict):
+    outputs = {{'features': 'mel'}.get(signature, 'audio'): outputs}
+  return {name: np.asarray(v, np.float32) for name, v in outputs.items()}
+
+
+def copy(ask, waveform: np.ndarray, seed: int) -> np.ndarray:
+  """float32 `[T]` -> its copy in the model's voice, `[T]`.
+
+  Args:
+    ask: (signature, inputs) -> outputs.
+    waveform: at the model's rate, mono, in [-1, 1].
+    seed: of the noise.
+  """
+  mel = ask('features', {'audio': waveform[None]})['mel']
+  seeds = np.array([[seed, 0]], np.int32)
+  audio = ask('serving_default', {'mel': mel, 'seed': seeds})['audio']
+  return audio[0, : len(waveform)]
+
+
+def main(argv):
+  del argv
+  waveform, rate = soundfile.read(FLAGS.input, dtype='float32', always_2d=True)
+  ask_server, port = {
+    'grpc': (ask_grpc, 8500), 'rest': (ask_rest, 8501)
+  }[FLAGS.protocol]  # fmt: skip
+  target = f'{FLAGS.host}:{FLAGS.port or port}'
+
+  def ask(signature, inputs):
+    return ask_server(
+      target, FLAGS.model, signature, inputs, FLAGS.timeout_seconds
+    )
+
+  try:
+    speech = copy(ask, waveform.mean(1), FLAGS.seed)
+  except ConnectionError as error:
+    print(error, file=sys.stderr)
+    return 1
+  partial = pathlib.Path(FLAGS.output + '.partial')
+  soundfile.write(partial, speech, rate, format='WAV', subtype='PCM_16')
+  partial.replace(FLAGS.output)
+  print(f'{FLAGS.output}: {len(speech) / rate:.2f} s')
+  return 0
+
+
+if __name__ == '__main__':
+  app.run(main)

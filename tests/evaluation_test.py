@@ -1,0 +1,100 @@
+"""Measures against what is known: equal audio, a coin, a plain pass."""
+
+from conftest import miniature, random_teacher
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from data import shards
+from wavenet_tf import audio, distributions, evaluation
+from wavenet_tf.layers import Conditioning
+
+
+def noise(seed, samples=8000, scale=0.1):
+  return np.random.default_rng(seed).normal(0, scale, samples)
+
+
+def test_equal_audio_has_no_distance():
+  config = miniature()
+  distance = evaluation.spectral_distance(noise(0), noise(0), config.audio)
+  assert distance == pytest.approx([0, 0, 0, 0], abs=1e-4)
+
+
+def test_a_gain_of_six_decibels_is_measured_as_such():
+  config = miniature()
+  gain = 10 ** (6 / 20)
+  distance = evaluation.spectral_distance(
+    gain * noise(0), noise(0), config.audio
+  )
+  assert distance.loudness_db == pytest.approx(6, abs=1e-3)
+  assert distance.long_term_spectrum_db == pytest.approx(6, abs=1e-2)
+  assert distance.log_mel_db == pytest.approx(6, abs=1e-2)
+  # The cepstrum without its first coefficient does not hear a gain.
+  assert distance.mel_cepstral_db == pytest.approx(0, abs=1e-2)
+
+
+def test_long_term_spectrum_ignores_the_draw_of_the_noise():
+  config = miniature()
+  distance = evaluation.spectral_distance(
+    noise(0, 80000), noise(1, 80000), config.audio
+  )
+  assert distance.long_term_spectrum_db < 0.5
+  assert distance.log_mel_db > 3
+
+
+def examples(config, lengths):
+  generator = np.random.default_rng(0)
+  for samples in lengths:
+    levels = generator.integers(-5000, 5000, samples).astype(np.int16)
+    features = audio.log_mel(
+      audio.waveform_from_levels(levels[None]), config.audio
+    )
+    yield shards.Example('x', levels, features[0].numpy())
+
+
+@pytest.mark.parametrize(
+  'overrides', [{}, {'teacher__output': 'mu_law', 'student__flow_layers': ()}]
+)
+def test_chunked_likelihood_is_that_of_one_pass(overrides):
+  config = miniature(**overrides)
+  teacher = random_teacher(config)
+  lengths = [37, 400, 555]
+  nats = 0.0
+  for example in examples(config, lengths):
+    padded = np.pad(example.levels, [0, -len(example.levels) % 20])
+    parameters = teacher(
+      audio.waveform_from_levels(padded[None]),
+      Conditioning(audio.pad_margin(example.features[None], config.audio)),
+    )
+    log_prob = teacher.output_kind.log_prob(parameters, padded[None])
+    nats -= np.sum(log_prob.numpy()[0, : len(example.levels)])
+  measured = evaluation.teacher_likelihood(
+    teacher, config, examples(config, lengths)
+  )
+  assert measured.samples == sum(lengths)
+  assert measured.bits_per_sample == pytest.approx(
+    distributions.bits(nats) / sum(lengths), rel=1e-4
+  )
+
+
+def test_an_even_softmax_needs_the_bits_of_its_alphabet():
+  config = miniature(
+    teacher__output='mu_law', teacher__mu_law_levels=64,
+    student__flow_layers=(),
+  )  # fmt: skip
+  teacher = random_teacher(config)
+  for variable in teacher.network.output_layer.variables:
+    variable.assign(tf.zeros_like(variable))
+  measured = evaluation.teacher_likelihood(
+    teacher, config, examples(config, [200])
+  )
+  assert measured.bits_per_sample == pytest.approx(6.0, abs=1e-5)
+
+
+def test_average_metrics_averages_over_batches():
+  batches = [tf.constant(x) for x in (1.0, 2.0, 6.0)]
+  measured = evaluation.average_metrics(
+    lambda batch, seed: (batch, {'value': batch, 'square': batch**2}),
+    batches, seed=0,
+  )  # fmt: skip
+  assert measured == pytest.approx({'value': 3.0, 'square': 41 / 3})

@@ -1,0 +1,37 @@
+"""The report is complete, and its page shows what it links to."""
+
+import json
+import re
+
+from conftest import miniature
+import numpy as np
+
+from wavenet_tf import report
+
+
+def test_report_links_to_files_that_exist(tmp_path):
+  config = miniature()
+  samples = tmp_path / 'samples'
+  samples.mkdir()
+  sound, picture = samples / 'a b.wav', samples / 'a b.png'
+  sound.write_bytes(b'')
+  waveform = np.random.default_rng(0).normal(0, 0.1, 4000)
+  report.save_spectrograms(
+    picture, {'recording': waveform, 'student': waveform}, config.audio
+  )
+  rows = [('teacher', '3 bits'), ('<b>', 'x & y')]
+  report.write(tmp_path / 'report', {'bits': 3.0}, rows, [picture], [sound])
+  page = (tmp_path / 'report' / 'index.html').read_text()
+  for link in re.findall(r'src="([^"]+)"', page):
+    assert (tmp_path / 'report' / link).is_file()
+  assert page.count('src=') == 2
+  assert '&lt;b&gt;' in page
+  assert json.loads((tmp_path / 'report' / 'results.json').read_text()) == {
+    'bits': 3.0
+  }
+  assert picture.read_bytes().startswith(b'\x89PNG')
+  assert not list(tmp_path.rglob('*.partial'))
+
+
+def test_table_is_aligned():
+  assert report.table([('a', '1'), ('long', '2')]) == 'a     1\nlong  2'
