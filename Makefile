@@ -1,0 +1,33 @@
+# make demo   the main job on the bundled corpus, from nothing
+# make test   the tests, from nothing
+# PYTHON=python3.13 takes the second lock of requirements.txt.
+
+PYTHON ?= python3
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+VENV := .venv-$(VERSION)
+RUN := $(VENV)/bin/python
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/demo
+	$(RUN) train_main.py --workdir=runs/demo
+
+test: $(VENV)/test
+	$(RUN) -m pytest
+
+lint: $(VENV)/test
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+$(VENV)/demo: requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet -r requirements.txt
+	touch $@
+
+$(VENV)/test: requirements.txt requirements-test.txt
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet -r requirements-test.txt
+	touch $@ $(VENV)/demo
+
+clean:
+	rm -rf .venv-* runs

@@ -1,0 +1,48 @@
+"""Imports run downwards only, and siblings do not import each other."""
+
+from project_imports import imports_of, MODULES
+import pytest
+
+LAYERS = [
+  ['config'],
+  ['audio', 'layers'],
+  ['distributions', 'flows', 'network'],
+  ['teacher', 'student', 'losses'],
+  ['sampling'],
+  ['training', 'evaluation', 'export', 'report'],
+]
+LEVEL = {
+  f'wavenet_tf/{name}': level
+  for level, names in enumerate(LAYERS)
+  for name in names
+}
+OURS = [name for name in MODULES if name.startswith('wavenet_tf/')]
+DATA = [name for name in MODULES if name.startswith('data/')]
+
+
+def test_every_module_has_a_layer():
+  assert sorted(OURS) == sorted(LEVEL)
+
+
+@pytest.mark.parametrize('module', OURS)
+def test_wavenet_tf_imports_only_lower_layers(module):
+  for imported in imports_of(module):
+    assert not imported.startswith(('data/', 'train_main', 'serving/'))
+    if imported in LEVEL:
+      assert LEVEL[imported] < LEVEL[module], f'{module} -> {imported}'
+
+
+@pytest.mark.parametrize('module', DATA)
+def test_data_imports_only_configuration_and_audio(module):
+  ours = {name for name in imports_of(module) if name in LEVEL}
+  assert ours <= {'wavenet_tf/config', 'wavenet_tf/audio'}
+
+
+def test_the_client_imports_nothing_of_ours():
+  assert not {n for n in imports_of('serving/client') if n in MODULES}
+
+
+def test_only_decoding_knows_audio_formats():
+  for module in (*OURS, *DATA, 'train_main'):
+    if module not in ('data/decoding', 'data/sample/make_sample'):
+      assert not imports_of(module) & {'soundfile', 'soxr', 'tensorflow_io'}
