@@ -259,15 +259,15 @@ def _tiny() -> Config:
     ),
     train_teacher=TrainingConfig(
       steps=1500,
-      batch_size=8,
+      batch_size=4,
       crop_samples=3200,
       learning_rate=4e-3,
       average_decay=0.99,
       final_learning_rate_share=0.02,
     ),
     train_student=TrainingConfig(
-      steps=1200,
-      batch_size=8,
+      steps=900,
+      batch_size=4,
       crop_samples=3200,
       learning_rate=2e-3,
       average_decay=0.99,
