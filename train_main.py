@@ -17,11 +17,19 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 # pylint: disable=g-import-not-at-top,wrong-import-position
 from absl import app, flags
 from ml_collections import config_flags
-import numpy as np
 import tensorflow as tf
 
 from data import corpora, dataset, decoding, preparation, shards
-from wavenet_tf import audio, evaluation, losses, report, sampling, training
+from wavenet_tf import (
+  audio,
+  evaluation,
+  losses,
+  presets,
+  report,
+  sampling,
+  training,
+  validation,
+)
 from wavenet_tf import config as config_lib
 from wavenet_tf import export as export_lib
 from wavenet_tf import student as student_lib
@@ -52,7 +60,7 @@ flags.DEFINE_string('workdir', 'runs/demo', 'Folder of the run.')
 flags.DEFINE_enum(
   'preset',
   None,
-  list(config_lib.PRESETS),
+  list(presets.PRESETS),
   'Configuration of a new run (default: tiny).',
 )
 flags.DEFINE_string(
@@ -252,14 +260,32 @@ def generate(run: Run) -> None:
 
 def evaluate(run: Run) -> None:
   """Numbers, WAVs, spectrograms and the report."""
+  config, manifest = run.config, run.manifest()
   examples = run.validation()
-  manifest = run.manifest()
   teacher = run.teacher()
-  student = run.student() if run.config.student.flow_layers else None
-  results = _measure(run, manifest, teacher, student, examples)
-  waveforms = _copies(run, teacher, student, examples, results)
-  pictures, sounds = _write_samples(run, waveforms)
-  rows = _rows(run, results)
+  has_student = bool(config.student.flow_layers)
+  models = evaluation.Models(
+    teacher,
+    run.student() if has_student else None,
+    _untrained_student(run, teacher) if has_student else None,
+  )
+  results = evaluation.measure(
+    config,
+    models,
+    examples,
+    dataset.validation_batches(
+      examples, config.audio, config.train_student.crop_samples
+    ),
+    sum(u['flac_bytes'] for u in manifest.of_split(shards.VALIDATION)),
+  )
+  chosen = [
+    _shortened(run, example, config.evaluate.audio_seconds)
+    for example in examples[: config.evaluate.audio_utterances]
+  ]
+  copies = evaluation.copies(config, models, chosen)
+  results.update(copies.results)
+  pictures, sounds = _write_samples(run, copies.waveforms)
+  rows = report.rows(results, run.workdir)
   report.write(run.workdir / 'report', results, rows, pictures, sounds)
   print(report.table(rows))
 
@@ -305,7 +331,7 @@ def _synthesizer(run, name):
 
 
 def _waveform(example):
-  return example.levels / np.float32(audio.FULL_SCALE)
+  return audio.waveform_from_levels(example.levels).numpy()
 
 
 def _shortened(run, example, seconds):
@@ -321,78 +347,6 @@ def _shortened(run, example, seconds):
   )
 
 
-def _measure(run, manifest, teacher, student, examples):
-  """Likelihoods and divergences -> plain data for `results.json`."""
-  config = run.config
-  likelihood = evaluation.teacher_likelihood(teacher, config, examples)
-  flac = 8 * sum(u['flac_bytes'] for u in manifest.of_split(shards.VALIDATION))
-  results = {
-    'preset': config.preset,
-    'sample_rate_hz': config.audio.sample_rate_hz,
-    'validation_utterances': len(examples),
-    'validation_samples': likelihood.samples,
-    'teacher_parameters': teacher.count_params(),
-    'teacher_bits_per_sample': likelihood.bits_per_sample,
-    'flac_bits_per_sample': flac / likelihood.samples,
-  }
-  if student is None:
-    return results
-  untrained = _untrained_student(run, teacher)
-  for name, model in ('start', untrained), ('end', student):
-    metrics = evaluation.average_metrics(
-      losses.student_objective(teacher, model, config.distillation),
-      dataset.validation_batches(
-        examples, config.audio, config.train_student.crop_samples
-      ),
-      seed=0,
-    )
-    results[f'student_at_{name}'] = metrics
-  results['student_parameters'] = student.count_params()
-  return results
-
-
-def _copies(run, teacher, student, examples, results):
-  """Copy synthesis with both models; adds distances and speeds to results.
-
-  Returns:
-    Per utterance the waveforms by name.
-  """
-  config = run.config
-  voices = {'teacher': sampling.Generator(teacher, config)}
-  if student is not None:
-    voices['student'] = sampling.Synthesizer(student, config.audio)
-  chosen = [
-    _shortened(run, e, config.evaluate.audio_seconds)
-    for e in examples[: config.evaluate.audio_utterances]
-  ]
-  waveforms = {e.name: {'recording': _waveform(e)} for e in chosen}
-  for voice, synthesize in voices.items():
-    synthesize(tf.constant(chosen[0].features[None]), (0, 0))  # Compiles.
-    distances, speeds = [], []
-    for example in chosen:
-      copy = evaluation.copy_synthesis(
-        synthesize,
-        example.features,
-        len(example.levels),
-        (config.evaluate.seed, 0),
-      )
-      waveforms[example.name][voice] = copy.waveform
-      speeds.append(copy.samples_per_second)
-      distances.append(
-        evaluation.spectral_distance(
-          copy.waveform, _waveform(example), config.audio
-        )
-      )
-    results[f'{voice}_audio'] = {
-      name: float(np.mean([getattr(d, name) for d in distances]))
-      for name in evaluation.SpectralDistance._fields
-    }
-    results[f'{voice}_audio']['real_time_factor'] = float(
-      config.audio.sample_rate_hz / np.median(speeds)
-    )
-  return waveforms
-
-
 def _write_samples(run, waveforms):
   folder = run.workdir / 'samples'
   folder.mkdir(exist_ok=True)
@@ -405,61 +359,6 @@ def _write_samples(run, waveforms):
     pictures.append(folder / f'{stem}.png')
     report.save_spectrograms(pictures[-1], by_voice, run.config.audio)
   return pictures, sounds
-
-
-def _rows(run, results) -> list[report.Row]:
-  """The short table at the end of a run."""
-  rows = [
-    (
-      'validation',
-      f'{results["validation_utterances"]} utterances, '
-      f'{results["validation_samples"]:,} samples',
-    ),
-    ('teacher', f'{results["teacher_parameters"]:,} parameters'),
-    (
-      'teacher likelihood',
-      f'{results["teacher_bits_per_sample"]:.3f} bits per sample',
-    ),
-    (
-      'flac -8, same samples',
-      f'{results["flac_bits_per_sample"]:.3f} bits per sample',
-    ),
-  ]
-  if 'student_at_end' in results:
-    rows += [
-      ('student', f'{results["student_parameters"]:,} parameters'),
-      (
-        'student KL',
-        f'{results["student_at_end"]["kl"]:.3f} nats per '
-        f'sample (untrained {results["student_at_start"]["kl"]:.3f})',
-      ),
-    ]
-  for voice in 'teacher', 'student':
-    if f'{voice}_audio' in results:
-      measured = results[f'{voice}_audio']
-      rows += [
-        (
-          f'{voice} audio',
-          f'loudness {measured["loudness_db"]:+.1f} dB, '
-          f'long-term spectrum {measured["long_term_spectrum_db"]:.1f} dB, '
-          f'log-mel {measured["log_mel_db"]:.1f} dB, '
-          f'mel cepstrum {measured["mel_cepstral_db"]:.1f} dB',
-        ),
-        (
-          f'{voice} real-time factor',
-          f'{measured["real_time_factor"]:.3f} s per second of audio',
-        ),
-      ]
-  rows += [
-    ('WAVs and spectrograms', str(run.workdir / 'samples')),
-    ('report', str(run.workdir / 'report' / 'index.html')),
-  ]
-  versions = sorted(
-    (run.workdir / 'export').glob('[0-9]*'), key=lambda path: int(path.name)
-  )
-  if versions:
-    rows.append(('SavedModel', str(versions[-1])))
-  return rows
 
 
 _MODES = {
@@ -483,14 +382,14 @@ def _configure(workdir: pathlib.Path) -> Config:
         f'--workdir: {path} does not exist; run --mode=prepare '
         'or --mode=all first.'
       )
-    return config_lib.validate(
-      config_lib.override(config_lib.preset(FLAGS.preset or 'tiny'), overrides)
+    return validation.validate(
+      config_lib.override(presets.preset(FLAGS.preset or 'tiny'), overrides)
     )
   saved = config_lib.load(path)
-  base = config_lib.preset(FLAGS.preset) if FLAGS.preset else saved
+  base = presets.preset(FLAGS.preset) if FLAGS.preset else saved
   asked = config_lib.override(base, overrides)
-  config_lib.check_same_run(saved, asked, workdir)
-  return config_lib.validate(asked)
+  validation.check_same_run(saved, asked, workdir)
+  return validation.validate(asked)
 
 
 def _run() -> None:

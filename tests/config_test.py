@@ -5,29 +5,30 @@ import dataclasses
 import pytest
 
 from wavenet_tf import config as config_lib
+from wavenet_tf import presets, validation
 from wavenet_tf.config import UserError
 
 
-@pytest.mark.parametrize('name', config_lib.PRESETS)
+@pytest.mark.parametrize('name', presets.PRESETS)
 def test_presets_are_consistent(name):
-  config = config_lib.preset(name)
+  config = presets.preset(name)
   assert config.preset == name
-  assert config_lib.validate(config) is config
+  assert validation.validate(config) is config
 
 
-@pytest.mark.parametrize('name', config_lib.PRESETS)
+@pytest.mark.parametrize('name', presets.PRESETS)
 def test_a_saved_configuration_reads_back_equal(name, tmp_path):
-  config = config_lib.preset(name)
+  config = presets.preset(name)
   config_lib.save(config, tmp_path / 'config.json')
   assert config_lib.load(tmp_path / 'config.json') == config
   assert [p.name for p in tmp_path.iterdir()] == ['config.json']
 
 
 def test_override_leaves_the_original_alone():
-  config = config_lib.preset('tiny')
+  config = presets.preset('tiny')
   changed = config_lib.override(config, {'teacher.cycles': 9})
   assert changed.teacher.cycles == 9
-  assert config == config_lib.preset('tiny')
+  assert config == presets.preset('tiny')
 
 
 # (dotted field, value, words the sentence must have)
@@ -76,16 +77,16 @@ CONTRADICTIONS = [
 
 @pytest.mark.parametrize('field,value,words', CONTRADICTIONS)
 def test_a_contradiction_names_field_and_fix(field, value, words):
-  config = config_lib.override(config_lib.preset('tiny'), {field: value})
+  config = config_lib.override(presets.preset('tiny'), {field: value})
   with pytest.raises(UserError) as error:
-    config_lib.validate(config)
+    validation.validate(config)
   for word in words:
     assert word in str(error.value)
 
 
 def test_unknown_preset():
   with pytest.raises(UserError, match='parallel_wavenet_2017'):
-    config_lib.preset('big')
+    presets.preset('big')
 
 
 def test_a_file_of_another_version(tmp_path):
@@ -99,18 +100,18 @@ def test_a_file_of_another_version(tmp_path):
 
 
 def test_a_run_may_go_on_for_longer_but_not_change():
-  saved = config_lib.preset('tiny')
+  saved = presets.preset('tiny')
   longer = config_lib.override(saved, {'train_teacher.steps': 99_999})
-  config_lib.check_same_run(saved, longer, 'w')
+  validation.check_same_run(saved, longer, 'w')
   changed = config_lib.override(saved, {'teacher.cycles': 3})
   with pytest.raises(UserError, match=r'teacher.cycles: found 3.*made with 2'):
-    config_lib.check_same_run(saved, changed, 'w')
+    validation.check_same_run(saved, changed, 'w')
 
 
 def test_every_resumable_field_exists():
   assert (
-    set(config_lib.flatten(config_lib.preset('tiny')))
-    >= config_lib.RESUMABLE_FIELDS
+    set(config_lib.flatten(presets.preset('tiny')))
+    >= validation.RESUMABLE_FIELDS
   )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from wavenet_tf import config as config_lib
+from wavenet_tf import presets, validation
 from wavenet_tf.student import build_student
 from wavenet_tf.teacher import build_teacher
 
@@ -13,7 +14,7 @@ from wavenet_tf.teacher import build_teacher
 def miniature(**overrides) -> config_lib.Config:
   """A configuration whose models run in milliseconds."""
   config = config_lib.override(
-    config_lib.preset('tiny'),
+    presets.preset('tiny'),
     {
       'audio.hop_samples': 20,
       'audio.window_samples': 80,
@@ -40,7 +41,7 @@ def miniature(**overrides) -> config_lib.Config:
       **{name.replace('__', '.'): value for name, value in overrides.items()},
     },
   )
-  return config_lib.validate(config)
+  return validation.validate(config)
 
 
 def randomize(model, scale=0.3, seed=0):

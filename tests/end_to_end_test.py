@@ -16,6 +16,7 @@ import soundfile
 import tensorflow as tf
 
 from wavenet_tf import config as config_lib
+from wavenet_tf import presets
 
 ROOT = pathlib.Path(__file__).parents[1]
 STEPS = 6
@@ -31,7 +32,7 @@ def flags_of_miniature():
     evaluate__audio_utterances=1,
     evaluate__audio_seconds=0.2,
   )
-  preset = config_lib.flatten(config_lib.preset('tiny'))
+  preset = config_lib.flatten(presets.preset('tiny'))
   return [
     f'--config.{name}={value}'
     for name, value in config_lib.flatten(config).items()
@@ -175,6 +176,22 @@ def test_copy_synthesis_of_a_folder(chain):
     f'--output={out}',
   )  # fmt: skip
   assert sorted(p.name for p in out.iterdir()) == [f'{i}.wav' for i in range(6)]
+
+
+def test_a_softmax_teacher_goes_through_without_a_student(chain):
+  root, _ = chain
+  flags = [f for f in flags_of_miniature() if 'student.flow_layers' not in f]
+  output = run(
+    root / 'softmax', f'--data_dir={root / "corpus"}', *flags,
+    '--config.teacher.output=mu_law', '--config.student.flow_layers=()',
+  ).stdout  # fmt: skip
+  assert 'bits per mu-law code' in output
+  assert 'Student and export: none' in output
+  assert not (root / 'softmax' / 'export').exists()
+  refused(
+    root / 'softmax', '--mode=export',
+    words=['student.flow_layers', 'no student to export'],
+  )  # fmt: skip
 
 
 # Bad input: one sentence on standard error, exit status 1, nothing new.

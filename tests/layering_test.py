@@ -5,7 +5,7 @@ import pytest
 
 LAYERS = [
   ['config'],
-  ['audio', 'layers'],
+  ['presets', 'validation', 'audio', 'layers'],
   ['distributions', 'flows', 'network'],
   ['teacher', 'student', 'losses'],
   ['sampling'],

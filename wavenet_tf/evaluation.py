@@ -1,13 +1,14 @@
 """Numbers that say how good a run is, on validation utterances."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 import time
 from typing import NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from wavenet_tf import audio, distributions
+from wavenet_tf import audio, distributions, losses, sampling
 from wavenet_tf.config import AudioConfig, Config, MARGIN_FRAMES
 from wavenet_tf.layers import Conditioning
 
@@ -122,28 +123,96 @@ def average_metrics(
   return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
 
-class Copy(NamedTuple):
-  """Copy synthesis of one utterance."""
+class Models(NamedTuple):
+  """What is evaluated; a run without a student has None for the last two."""
 
-  waveform: np.ndarray  # [T]
-  samples_per_second: float
+  teacher: keras.Model
+  student: keras.Model | None
+  untrained_student: keras.Model | None
 
 
-def copy_synthesis(
-  synthesize: Callable, features: np.ndarray, samples: int, seed
-) -> Copy:
-  """Features `[frames, channels]` -> a waveform of `samples`, timed.
+def measure(
+  config: Config,
+  models: Models,
+  examples: Sequence,
+  batches: Sequence,
+  flac_bytes: int,
+) -> dict:
+  """Sizes, likelihoods and divergences as plain data for `results.json`.
 
   Args:
-    synthesize: a `Generator` or `Synthesizer`, already warm.
-    features: of the recording.
-    samples: length of the recording.
-    seed: two integers.
+    config: of the run.
+    models: with their final weights.
+    examples: validation utterances.
+    batches: the same as crops of the student's training length.
+    flac_bytes: what `flac -8` needs for these utterances.
   """
-  start = time.perf_counter()
-  waveform = synthesize(tf.constant(features[None]), seed)[0]
-  seconds = time.perf_counter() - start
-  return Copy(waveform[:samples], len(waveform) / seconds)
+  likelihood = teacher_likelihood(models.teacher, config, examples)
+  results = {
+    'preset': config.preset,
+    'output': config.teacher.output,
+    'sample_rate_hz': config.audio.sample_rate_hz,
+    'validation_utterances': len(examples),
+    'validation_samples': likelihood.samples,
+    'teacher_parameters': models.teacher.count_params(),
+    'teacher_bits_per_sample': likelihood.bits_per_sample,
+    'flac_bits_per_sample': 8 * flac_bytes / likelihood.samples,
+  }
+  if models.student is None:
+    return results
+  results['student_parameters'] = models.student.count_params()
+  named = {'start': models.untrained_student, 'end': models.student}
+  for name, student in named.items():
+    objective = losses.student_objective(
+      models.teacher, student, config.distillation
+    )
+    results[f'student_at_{name}'] = average_metrics(objective, batches, seed=0)
+  return results
+
+
+class Copies(NamedTuple):
+  """Copy synthesis of some utterances.
+
+  Attributes:
+    results: `teacher_audio` and `student_audio`, mean `SpectralDistance` and
+      `real_time_factor` (seconds of work per second of audio).
+    waveforms: by utterance, then 'recording', 'teacher', 'student'.
+  """
+
+  results: dict
+  waveforms: dict[str, dict[str, np.ndarray]]
+
+
+def copies(config: Config, models: Models, examples: Sequence) -> Copies:
+  """Lets both models copy utterances, and compares with the recordings."""
+  voices = {'teacher': sampling.Generator(models.teacher, config)}
+  if models.student is not None:
+    voices['student'] = sampling.Synthesizer(models.student, config.audio)
+  results = {}
+  waveforms = {
+    e.name: {'recording': audio.waveform_from_levels(e.levels).numpy()}
+    for e in examples
+  }
+  for voice, synthesize in voices.items():
+    synthesize(tf.constant(examples[0].features[None]), (0, 0))  # Compiles.
+    distances, factors = [], []
+    for example in examples:
+      start = time.perf_counter()
+      waveform = synthesize(
+        tf.constant(example.features[None]), (config.evaluate.seed, 0)
+      )[0]
+      seconds = time.perf_counter() - start
+      factors.append(seconds * config.audio.sample_rate_hz / len(waveform))
+      by_voice = waveforms[example.name]
+      by_voice[voice] = waveform[: len(example.levels)]
+      distances.append(
+        spectral_distance(by_voice[voice], by_voice['recording'], config.audio)
+      )
+    results[f'{voice}_audio'] = {
+      name: float(np.mean([getattr(d, name) for d in distances]))
+      for name in SpectralDistance._fields
+    } | {'real_time_factor': float(np.median(factors))}
+  return Copies(results, waveforms)
 
 
 def _rms(x) -> float:

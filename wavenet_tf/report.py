@@ -93,6 +93,65 @@ def write_tensorboard_audio(
   tf.summary.image('spectrograms', image, step)
 
 
+def rows(results: dict, workdir: pathlib.Path) -> list[Row]:
+  """The short table at the end of a run."""
+  found = [
+    (
+      'validation',
+      f'{results["validation_utterances"]} utterances, '
+      f'{results["validation_samples"]:,} samples',
+    ),
+    ('teacher', f'{results["teacher_parameters"]:,} parameters'),
+  ]
+  bits = f'{results["teacher_bits_per_sample"]:.3f}'
+  if results['output'] == config_lib.LOGISTIC_MIXTURE:
+    flac = f'{results["flac_bits_per_sample"]:.3f}'
+    found += [
+      ('teacher likelihood', f'{bits} bits per sample'),
+      ('flac -8, same samples', f'{flac} bits per sample'),
+    ]
+  else:
+    found.append(('teacher likelihood', f'{bits} bits per mu-law code'))
+  if 'student_at_end' in results:
+    start, end = (results[f'student_at_{w}']['kl'] for w in ('start', 'end'))
+    found += [
+      ('student', f'{results["student_parameters"]:,} parameters'),
+      (
+        'student KL',
+        f'{end:.3f} nats per sample (untrained {start:.3f})',
+      ),
+    ]
+  for voice in 'teacher', 'student':
+    if f'{voice}_audio' in results:
+      found += _audio_rows(voice, results[f'{voice}_audio'])
+  found += [
+    ('WAVs and spectrograms', str(workdir / 'samples')),
+    ('report', str(workdir / 'report' / 'index.html')),
+  ]
+  versions = sorted(
+    (workdir / 'export').glob('[0-9]*'), key=lambda path: float(path.stem)
+  )
+  if versions:
+    found.append(('SavedModel', str(versions[-1])))
+  return found
+
+
+def _audio_rows(voice, measured):
+  return [
+    (
+      f'{voice} audio',
+      f'loudness {measured["loudness_db"]:+.1f} dB, '
+      f'long-term spectrum {measured["long_term_spectrum_db"]:.1f} dB, '
+      f'log-mel {measured["log_mel_db"]:.1f} dB, '
+      f'mel cepstrum {measured["mel_cepstral_db"]:.1f} dB',
+    ),
+    (
+      f'{voice} real-time factor',
+      f'{measured["real_time_factor"]:.3f} s per second of audio',
+    ),
+  ]
+
+
 def table(rows: list[Row]) -> str:
   """Rows as aligned plain text."""
   width = max(len(name) for name, _ in rows)

@@ -1,0 +1,176 @@
+"""Configurations to start from, by name."""
+
+import dataclasses
+
+from wavenet_tf.config import (
+  AudioConfig,
+  ConditioningConfig,
+  Config,
+  DistillationConfig,
+  EvaluationConfig,
+  MU_LAW,
+  StudentConfig,
+  TeacherConfig,
+  TrainingConfig,
+  UserError,
+)
+
+
+def _tiny() -> Config:
+  """Minutes on a laptop: 8 kHz, the demo on the bundled corpus."""
+  return Config(
+    preset='tiny',
+    audio=AudioConfig(
+      sample_rate_hz=8000,
+      hop_samples=80,
+      window_samples=320,
+      mel_bins=40,
+      mel_max_hz=4000.0,
+    ),
+    conditioning=ConditioningConfig(upsample_factors=(8, 10), channels=24),
+    teacher=TeacherConfig(
+      cycles=2,
+      layers_per_cycle=7,
+      residual_channels=32,
+      gate_channels=32,
+      skip_channels=64,
+      mixture_components=5,
+    ),
+    student=StudentConfig(
+      flow_layers=(7, 7),
+      layers_per_cycle=7,
+      residual_channels=32,
+      gate_channels=32,
+    ),
+    train_teacher=TrainingConfig(
+      steps=1500,
+      batch_size=4,
+      crop_samples=3200,
+      learning_rate=4e-3,
+      average_decay=0.99,
+      final_learning_rate_share=0.02,
+    ),
+    train_student=TrainingConfig(
+      steps=900,
+      batch_size=4,
+      crop_samples=3200,
+      learning_rate=2e-3,
+      average_decay=0.99,
+      final_learning_rate_share=0.02,
+    ),
+    distillation=DistillationConfig(
+      power_window_samples=256, power_hop_samples=64
+    ),
+    evaluate=EvaluationConfig(audio_utterances=2, audio_seconds=3.0),
+  )
+
+
+def _small() -> Config:
+  """About an hour and a half on two cores: 22 kHz, a real voice."""
+  return Config(
+    preset='small',
+    train_teacher=TrainingConfig(
+      steps=4500,
+      batch_size=2,
+      crop_samples=7168,
+      learning_rate=2e-3,
+      final_learning_rate_share=0.02,
+    ),
+    train_student=TrainingConfig(
+      steps=3000,
+      batch_size=2,
+      crop_samples=7168,
+      learning_rate=1e-3,
+      final_learning_rate_share=0.02,
+    ),
+  )
+
+
+def _wavenet_2016() -> Config:
+  """The first paper's network; no student, as its output is a softmax.
+
+  Channel and layer counts are those its first author gave after publication.
+  """
+  return Config(
+    preset='wavenet_2016',
+    audio=AudioConfig(sample_rate_hz=16000, hop_samples=80, window_samples=640),
+    conditioning=ConditioningConfig(upsample_factors=(8, 10), channels=80),
+    teacher=TeacherConfig(
+      cycles=3,
+      residual_channels=512,
+      gate_channels=256,
+      skip_channels=256,
+      input='one_hot',
+      output=MU_LAW,
+    ),
+    student=StudentConfig(flow_layers=()),
+    train_teacher=TrainingConfig(
+      steps=1_000_000,
+      batch_size=8,
+      crop_samples=16000,
+      learning_rate=2e-4,
+      final_learning_rate_share=1.0,
+      average_decay=0.9999,
+      checkpoint_every_steps=2000,
+      summary_every_steps=500,
+    ),
+  )
+
+
+def _parallel_wavenet_2017() -> Config:
+  """The second paper's teacher and student, 24 kHz, 16 bit."""
+  training = TrainingConfig(
+    steps=1_000_000,
+    batch_size=32,
+    crop_samples=7680,
+    learning_rate=2e-4,
+    final_learning_rate_share=1.0,
+    average_decay=0.9999,
+    checkpoint_every_steps=2000,
+    summary_every_steps=500,
+  )
+  return Config(
+    preset='parallel_wavenet_2017',
+    audio=AudioConfig(
+      sample_rate_hz=24000,
+      hop_samples=240,
+      window_samples=960,
+      mel_max_hz=12000.0,
+    ),
+    conditioning=ConditioningConfig(upsample_factors=(15, 16), channels=80),
+    teacher=TeacherConfig(
+      cycles=3,
+      kernel_size=3,
+      residual_channels=512,
+      gate_channels=256,
+      skip_channels=256,
+    ),
+    student=StudentConfig(
+      flow_layers=(10, 10, 10, 30),
+      kernel_size=3,
+      residual_channels=64,
+      gate_channels=32,
+    ),
+    train_teacher=training,
+    train_student=dataclasses.replace(training),
+    distillation=DistillationConfig(
+      power_exponent=2.0, power_average_over_time=True
+    ),
+  )
+
+
+PRESETS = {
+  'tiny': _tiny,
+  'small': _small,
+  'wavenet_2016': _wavenet_2016,
+  'parallel_wavenet_2017': _parallel_wavenet_2017,
+}
+
+
+def preset(name: str) -> Config:
+  """A fresh, valid `Config` by its name in `PRESETS`."""
+  if name not in PRESETS:
+    raise UserError(
+      f'preset: found {name!r}, expected one of {", ".join(PRESETS)}.'
+    )
+  return PRESETS[name]()

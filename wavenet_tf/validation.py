@@ -1,0 +1,257 @@
+"""Checks of a configuration: each failure names the field and the fix.
+
+Everything is checked once, before anything is written; no other module asks
+whether a configuration makes sense.
+"""
+
+import math
+
+from wavenet_tf.config import (
+  Config,
+  flatten,
+  INPUTS,
+  LOGISTIC_MIXTURE,
+  MU_LAW,
+  OUTPUTS,
+  UPSAMPLERS,
+  UserError,
+)
+
+# Fields that an existing run may change without becoming another run: how long
+# and how often, what to listen to; never what is learned or from which data.
+RESUMABLE_FIELDS = frozenset(
+  {
+    'train_teacher.steps',
+    'train_teacher.checkpoint_every_steps',
+    'train_teacher.summary_every_steps',
+    'train_student.steps',
+    'train_student.checkpoint_every_steps',
+    'train_student.summary_every_steps',
+    'evaluate.audio_utterances',
+    'evaluate.audio_seconds',
+    'evaluate.temperature',
+    'evaluate.chunk_frames',
+    'data.workers',
+  }
+)
+
+
+def validate(config: Config) -> Config:
+  """Checks every field and every relation; returns `config` unchanged.
+
+  Raises:
+    UserError: naming the field, what was found, and what would do.
+  """
+  _check_audio(config.audio)
+  _check_data(config.data)
+  _check_choice(
+    'conditioning.upsampler', config.conditioning.upsampler, UPSAMPLERS
+  )
+  _check_conditioning(config)
+  _check_teacher(config.teacher)
+  _check_student(config)
+  _check_training(
+    'train_teacher',
+    config.train_teacher,
+    config,
+    config.teacher.receptive_field_samples,
+  )
+  if config.student.flow_layers:
+    _check_training(
+      'train_student',
+      config.train_student,
+      config,
+      config.teacher.receptive_field_samples,
+    )
+    _check_distillation(config)
+  _check_positive('evaluate', config.evaluate, 'chunk_frames', 'temperature')
+  return config
+
+
+def _fail(field, found, expected):
+  raise UserError(f'{field}: found {found}, expected {expected}.')
+
+
+def _check_choice(field, value, choices):
+  if value not in choices:
+    _fail(field, repr(value), 'one of ' + ', '.join(choices))
+
+
+def _check_positive(section, fields, *names):
+  for name in names:
+    if getattr(fields, name) <= 0:
+      _fail(f'{section}.{name}', getattr(fields, name), 'a number above 0')
+
+
+def _check_share(field, value):
+  if not 0 <= value < 1:
+    _fail(field, value, 'a share in [0, 1)')
+
+
+def _check_audio(audio):
+  _check_positive(
+    'audio',
+    audio,
+    'sample_rate_hz',
+    'hop_samples',
+    'window_samples',
+    'mel_bins',
+    'mel_floor',
+  )
+  if audio.window_samples < audio.hop_samples:
+    _fail(
+      'audio.window_samples',
+      audio.window_samples,
+      f'at least audio.hop_samples = {audio.hop_samples}',
+    )
+  if not 0 <= audio.mel_min_hz < audio.mel_max_hz:
+    _fail(
+      'audio.mel_min_hz',
+      audio.mel_min_hz,
+      f'at least 0 and below audio.mel_max_hz = {audio.mel_max_hz}',
+    )
+  if audio.mel_max_hz > audio.sample_rate_hz / 2:
+    _fail(
+      'audio.mel_max_hz',
+      audio.mel_max_hz,
+      f'at most half of audio.sample_rate_hz, {audio.sample_rate_hz / 2:g}',
+    )
+
+
+def _check_data(data):
+  if not 0 < data.validation_share < 1:
+    _fail('data.validation_share', data.validation_share, 'between 0 and 1')
+  _check_share('data.max_bad_share', data.max_bad_share)
+  _check_positive(
+    'data',
+    data,
+    'min_seconds',
+    'shard_megabytes',
+    'workers',
+    'shuffle_utterances',
+  )
+
+
+def _check_conditioning(config):
+  factors = config.conditioning.upsample_factors
+  _check_positive('conditioning', config.conditioning, 'channels')
+  if math.prod(factors) != config.audio.hop_samples:
+    _fail(
+      'conditioning.upsample_factors',
+      f'{factors}, whose product is {math.prod(factors)}',
+      'factors whose product is audio.hop_samples = '
+      f'{config.audio.hop_samples}',
+    )
+
+
+def _check_teacher(teacher):
+  _check_positive(
+    'teacher',
+    teacher,
+    'cycles',
+    'layers_per_cycle',
+    'residual_channels',
+    'gate_channels',
+    'skip_channels',
+    'mixture_components',
+    'signal_unit',
+  )
+  if teacher.kernel_size < 2:
+    _fail('teacher.kernel_size', teacher.kernel_size, '2 or more')
+  _check_choice('teacher.input', teacher.input, INPUTS)
+  _check_choice('teacher.output', teacher.output, OUTPUTS)
+  if teacher.input == 'one_hot' and teacher.output != MU_LAW:
+    _fail(
+      'teacher.input',
+      "'one_hot' with teacher.output='logistic_mixture'",
+      "'scalar', since 65,536 levels have no one-hot code here",
+    )
+  if teacher.mu_law_levels < 2:
+    _fail('teacher.mu_law_levels', teacher.mu_law_levels, '2 or more')
+
+
+def _check_student(config):
+  student = config.student
+  if not student.flow_layers:
+    return
+  if min(student.flow_layers) < 1:
+    _fail('student.flow_layers', student.flow_layers, 'layer counts above 0')
+  _check_positive(
+    'student',
+    student,
+    'layers_per_cycle',
+    'residual_channels',
+    'gate_channels',
+    'initial_scale',
+  )
+  if student.kernel_size < 2:
+    _fail('student.kernel_size', student.kernel_size, '2 or more')
+  if config.teacher.output != LOGISTIC_MIXTURE:
+    _fail(
+      'teacher.output',
+      repr(config.teacher.output),
+      "'logistic_mixture', as distillation differentiates the teacher's "
+      'density; set student.flow_layers=() to train a teacher only',
+    )
+
+
+def _check_training(section, training, config, receptive_field):
+  _check_positive(
+    section,
+    training,
+    'steps',
+    'batch_size',
+    'crop_samples',
+    'learning_rate',
+    'clip_norm',
+    'max_bad_steps',
+    'checkpoint_every_steps',
+    'summary_every_steps',
+  )
+  _check_share(f'{section}.average_decay', training.average_decay)
+  hop = config.audio.hop_samples
+  if training.crop_samples % hop:
+    nearest = hop * max(1, round(training.crop_samples / hop))
+    _fail(
+      f'{section}.crop_samples',
+      training.crop_samples,
+      f'a multiple of audio.hop_samples = {hop}, such as {nearest}',
+    )
+  if training.crop_samples < receptive_field:
+    _fail(
+      f'{section}.crop_samples',
+      training.crop_samples,
+      f"at least the teacher's receptive field, {receptive_field} samples; "
+      'lengthen the crop, or lower teacher.cycles or '
+      'teacher.layers_per_cycle',
+    )
+
+
+def _check_distillation(config):
+  distillation = config.distillation
+  _check_positive(
+    'distillation',
+    distillation,
+    'draws_per_step',
+    'power_window_samples',
+    'power_hop_samples',
+    'power_exponent',
+  )
+  if distillation.power_window_samples > config.train_student.crop_samples:
+    _fail(
+      'distillation.power_window_samples',
+      distillation.power_window_samples,
+      'at most train_student.crop_samples = '
+      f'{config.train_student.crop_samples}',
+    )
+
+
+def check_same_run(saved: Config, asked: Config, workdir) -> None:
+  """Raises `UserError` where `asked` would make another run of `workdir`."""
+  before, after = flatten(saved), flatten(asked)
+  for field, value in after.items():
+    if before[field] != value and field not in RESUMABLE_FIELDS:
+      raise UserError(
+        f'{field}: found {value}, but {workdir} was made with '
+        f'{before[field]}; use that value, or another --workdir.'
+      )
