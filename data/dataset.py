@@ -92,7 +92,6 @@ def _epoch(paths, seed, epoch, shuffle_utterances):
   records = files.interleave(
     tf.data.TFRecordDataset,
     cycle_length=min(_OPEN_SHARDS, len(paths)),
-    deterministic=True,
   )
   return records.shuffle(
     shuffle_utterances, epoch_seed, reshuffle_each_iteration=False

@@ -162,7 +162,7 @@ class DistillationConfig:
 
   # Draws of x_t from the student's closed per-step logistic.
   draws_per_step: int = 8
-  power_weight: float = 1.0
+  power_weight: float = 10.0
   power_window_samples: int = 512
   power_hop_samples: int = 128
   # phi(x) = |STFT(x)|^exponent; 2 is the paper's power.

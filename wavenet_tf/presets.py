@@ -80,7 +80,7 @@ def _small() -> Config:
       steps=3000,
       batch_size=2,
       crop_samples=7168,
-      learning_rate=1e-3,
+      learning_rate=2e-3,
       final_learning_rate_share=0.02,
     ),
   )
