@@ -88,6 +88,17 @@ def test_a_longer_utterance_begins_like_a_shorter_one():
   np.testing.assert_array_equal(part[:, :same], whole[:, :same])
 
 
+@pytest.mark.parametrize('frames', [1, 64, 150])
+def test_chunks_of_the_student_say_what_one_pass_says(frames):
+  config = miniature()
+  synthesizer = sampling.Synthesizer(random_student(config), config.audio)
+  features = features_of(config, frames)
+  whole = synthesizer.synthesize(features, tf.constant([[1, 2], [1, 2]]))
+  chunked = synthesizer(features, [1, 2])
+  assert chunked.shape == (2, frames * config.audio.hop_samples)
+  np.testing.assert_allclose(chunked, whole, atol=1e-4)
+
+
 def test_a_row_of_the_student_does_not_depend_on_its_batch():
   config = miniature()
   synthesizer = sampling.Synthesizer(random_student(config), config.audio)

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from wavenet_tf import audio, distributions, losses, sampling
-from wavenet_tf.config import AudioConfig, Config, MARGIN_FRAMES
+from wavenet_tf.config import AudioConfig, Config
 from wavenet_tf.layers import Conditioning
 
 _DECIBELS_PER_NEPER = 20.0 / np.log(10.0)
@@ -87,27 +87,16 @@ def teacher_likelihood(
 
   nats, samples = 0.0, 0
   for example in examples:
-    count = len(example.levels)
-    missing = -len(example.features) % frames
-    features = audio.pad_margin(
-      tf.pad(
-        example.features[None],
-        [[0, 0], [0, missing], [0, 0]],
-        constant_values=config.audio.log_mel_floor,
-      ),
-      config.audio,
-    )
-    total = (len(example.features) + missing) * hop
-    levels = np.pad(example.levels.astype(np.int32), [0, total - count])[None]
     state = teacher.initial_state(1)
-    for start in range(0, total, frames * hop):
-      first = start // hop
-      window = features[:, first : first + frames + 2 * MARGIN_FRAMES]
-      log_prob, state = score(
-        tf.constant(levels[:, start : start + frames * hop]), window, state
-      )
-      nats -= float(np.sum(log_prob.numpy()[: count - start], dtype=np.float64))
-    samples += count
+    features = tf.constant(example.features[None])
+    for index, window in enumerate(
+      sampling.windows(features, frames, config.audio)
+    ):
+      levels = example.levels[index * frames * hop :][: frames * hop]
+      padded = np.pad(levels, [0, frames * hop - len(levels)])[None]
+      log_prob, state = score(tf.constant(padded, tf.int32), window, state)
+      nats -= float(np.sum(log_prob.numpy()[: len(levels)], dtype=np.float64))
+    samples += len(example.levels)
   return Likelihood(distributions.bits(nats) / samples, samples)
 
 

@@ -92,22 +92,31 @@ class InverseAutoregressiveFlow(tfb.Bijector):
 
 
 def compose(flows: Sequence[InverseAutoregressiveFlow], z) -> FlowOutput:
-  """Runs z through a chain and composes its (location, log_scale).
+  """Runs z through a chain; each network runs once."""
+  output = identity(z)
+  for flow in flows:
+    output = extend(output, *flow.shift_and_log_scale_fn(output.waveform))
+  return output
 
-  x <- x s_i + mu_i;  location <- location s_i + mu_i;
-  log_scale <- log_scale + ln s_i    (1711.10433 sec. 3).
+
+def identity(z) -> FlowOutput:
+  """The chain of no flows: z itself, which has location 0 and scale 1."""
+  return FlowOutput(z, tf.zeros_like(z), tf.zeros_like(z))
+
+
+def extend(output: FlowOutput, loc, log_scale) -> FlowOutput:
+  """One flow more (1711.10433 sec. 3):
+
+  x <- x s + mu;  location <- location s + mu;  log_scale <- log_scale + ln s.
 
   All flows run in the same time order, so x_t given z_<t stays one logistic.
-  Each network runs once.
   """
-  x, location, total = z, tf.zeros_like(z), tf.zeros_like(z)
-  for flow in flows:
-    loc, log_scale = flow.shift_and_log_scale_fn(x)
-    scale = tf.exp(log_scale)
-    x = x * scale + loc
-    location = location * scale + loc
-    total = total + log_scale
-  return FlowOutput(x, location, total)
+  scale = tf.exp(log_scale)
+  return FlowOutput(
+    output.waveform * scale + loc,
+    output.location * scale + loc,
+    output.log_scale + log_scale,
+  )
 
 
 def flow_distribution(

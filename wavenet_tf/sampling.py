@@ -17,12 +17,36 @@ from wavenet_tf.config import AudioConfig, Config, MARGIN_FRAMES
 from wavenet_tf.layers import Conditioning
 from wavenet_tf.teacher import Teacher
 
+# Noise of a student is drawn in blocks of this many frames.
+NOISE_BLOCK_FRAMES = 64
+
 
 class Chunk(NamedTuple):
   """`waveform` float32 `[B, N]` and the state that follows it."""
 
   waveform: tf.Tensor
-  state: network.NetworkState
+  state: tuple
+
+
+def windows(features, chunk_frames: int, audio_config: AudioConfig):
+  """Features `[B, frames, C]` in chunks of one length, with their margins.
+
+  Silence is assumed around them and after them, to the end of the last chunk.
+
+  Yields:
+    `[B, chunk_frames + 2 MARGIN_FRAMES, C]`.
+  """
+  frames = features.shape[1]
+  padded = audio.pad_margin(
+    tf.pad(
+      features,
+      [[0, 0], [0, -frames % chunk_frames], [0, 0]],
+      constant_values=audio_config.log_mel_floor,
+    ),
+    audio_config,
+  )
+  for start in range(0, frames, chunk_frames):
+    yield padded[:, start : start + chunk_frames + 2 * MARGIN_FRAMES]
 
 
 class Generator:
@@ -65,21 +89,10 @@ class Generator:
 
   def chunks(self, features, seed) -> Iterator[Chunk]:
     """Yields one `Chunk` after the other; the last may exceed the features."""
-    batch, frames, _ = features.shape
-    missing = -frames % self._chunk_frames
-    features = audio.pad_margin(
-      tf.pad(
-        features,
-        [[0, 0], [0, missing], [0, 0]],
-        constant_values=self._audio.log_mel_floor,
-      ),
-      self._audio,
-    )
-    state = self._teacher.initial_state(batch)
-    for index, start in enumerate(range(0, frames, self._chunk_frames)):
-      window = features[
-        :, start : start + self._chunk_frames + 2 * MARGIN_FRAMES
-      ]
+    state = self._teacher.initial_state(features.shape[0])
+    for index, window in enumerate(
+      windows(features, self._chunk_frames, self._audio)
+    ):
       chunk_seed = tf.random.experimental.stateless_fold_in(
         tf.constant(seed, tf.int32), index
       )
@@ -125,19 +138,29 @@ class Generator:
 
 
 class Synthesizer:
-  """Speaks with a student: log-mel in, waveform out, in one pass.
+  """Speaks with a student: log-mel in, waveform out.
 
-  Stock TensorFlow operations of any batch and length; this is what `export`
-  serves.
+  `synthesize` does it in one pass, in stock TensorFlow operations, for any
+  batch and length; this is what `export` serves. Calling the object goes
+  through chunks of one length instead, so that memory does not grow with the
+  utterance. Both draw their noise in blocks of `NOISE_BLOCK_FRAMES`, each from
+  the seed and its own number, and so say the same.
 
   Args:
     student: with its final weights.
     audio_config: hop and feature range.
+
+  Example:
+    ```python
+    speak = Synthesizer(student, config.audio)
+    waveform = speak(log_mel, seed=[7, 0])   # [B, frames * hop]
+    ```
   """
 
   def __init__(self, student, audio_config: AudioConfig):
     self._student = student
     self._audio = audio_config
+    self._block_samples = NOISE_BLOCK_FRAMES * audio_config.hop_samples
     self.synthesize = tf.function(
       self._synthesize,
       input_signature=[
@@ -145,20 +168,59 @@ class Synthesizer:
         tf.TensorSpec([None, 2], tf.int32, 'seed'),
       ],
     )
+    self._compiled = tf.function(self._synthesize_chunk)
 
   def __call__(self, features, seed) -> np.ndarray:
     """float32 `[B, frames, channels]`, one seed for all -> `[B, samples]`."""
-    seeds = tf.tile(tf.constant([seed], tf.int32), [features.shape[0], 1])
-    return self.synthesize(features, seeds).numpy()
+    samples = features.shape[1] * self._audio.hop_samples
+    chunks = [chunk.waveform.numpy() for chunk in self.chunks(features, seed)]
+    return np.concatenate(chunks, 1)[:, :samples]
+
+  def chunks(self, features, seed) -> Iterator[Chunk]:
+    """Yields one `Chunk` after the other; the last may exceed the features."""
+    batch = features.shape[0]
+    seeds = tf.tile(tf.constant([seed], tf.int32), [batch, 1])
+    state = self._student.initial_state(batch)
+    for index, window in enumerate(
+      windows(features, NOISE_BLOCK_FRAMES, self._audio)
+    ):
+      chunk = self._compiled(window, seeds, tf.constant(index), state)
+      yield chunk
+      state = chunk.state
 
   def _synthesize(self, mel, seed):
     samples = tf.shape(mel)[1] * self._audio.hop_samples
-    # A seed a row: what a request hears does not depend on its batch.
-    z = tf.map_fn(
-      lambda row: distributions.standard_logistic([samples], row),
-      seed,
-      fn_output_signature=tf.TensorSpec([None], tf.float32),
-    )
+    blocks = tf.range((samples - 1) // self._block_samples + 1)
+    z = self._noise(seed, blocks)[:, :samples]
     conditioning = Conditioning(audio.pad_margin(mel, self._audio))
-    waveform = self._student(z, conditioning).waveform
-    return tf.clip_by_value(waveform, -1.0, 1.0)
+    return _clipped(self._student(z, conditioning))
+
+  def _synthesize_chunk(self, window, seeds, index, state):
+    z = self._noise(seeds, index[None])
+    output, state = self._student.chunk(z, Conditioning(window), state)
+    return Chunk(_clipped(output), state)
+
+  def _noise(self, seed, blocks):
+    """Logistic noise `[B, blocks * block samples]`.
+
+    A seed a row: what a request hears does not depend on its batch.
+    """
+    rows, count = tf.shape(seed)[0], tf.shape(blocks)[0]
+
+    def draw(row_and_block):
+      row, block = row_and_block
+      return distributions.standard_logistic(
+        [self._block_samples],
+        tf.random.experimental.stateless_fold_in(row, block),
+      )
+
+    noise = tf.map_fn(
+      draw,
+      (tf.repeat(seed, count, axis=0), tf.tile(blocks, [rows])),
+      fn_output_signature=tf.TensorSpec([self._block_samples], tf.float32),
+    )
+    return tf.reshape(noise, [rows, count * self._block_samples])
+
+
+def _clipped(output):
+  return tf.clip_by_value(output.waveform, -1.0, 1.0)

@@ -68,33 +68,57 @@ class Student(keras.Model):
       for i in range(chain)
     ]
 
+  def initial_state(self, batch) -> tuple[network.NetworkState, ...]:
+    """One state per flow: nothing was heard yet."""
+    return tuple(net.initial_state(batch, 1) for net in self.networks)
+
   def call(self, z, conditioning):
-    return flows.compose(self.flows(conditioning), z)
+    return self.chunk(z, conditioning, self.initial_state(tf.shape(z)[0]))[0]
+
+  def chunk(self, z, conditioning: Conditioning, states):
+    """`call` for a chunk: `FlowOutput` and the next states."""
+    output, next_states = flows.identity(z), []
+    projections = self._project(conditioning)
+    for i, (projected, state) in enumerate(zip(projections, states)):
+      loc, log_scale, state = self._parameters(
+        i, output.waveform, projected, state
+      )
+      output = flows.extend(output, loc, log_scale)
+      next_states.append(state)
+    return output, tuple(next_states)
 
   def flows(self, conditioning: Conditioning):
     """The chain as bijectors, in the order in which noise passes them."""
+
+    def whole_waveform(i, projected):
+      def shift_and_log_scale(x):
+        state = self.networks[i].initial_state(tf.shape(x)[0], 1)
+        return self._parameters(i, x, projected, state)[:2]
+
+      return shift_and_log_scale
+
+    return [
+      flows.InverseAutoregressiveFlow(whole_waveform(i, projected))
+      for i, projected in enumerate(self._project(conditioning))
+    ]
+
+  def _project(self, conditioning):
+    """Conditioning of each flow; one upsampler serves them all."""
     local = conditioning.local
     if local is not None:
       local = self.upsampler(local)
     return [
-      flows.InverseAutoregressiveFlow(
-        self._parameters_of(
-          net, net.stack.project(local, conditioning.global_), unit
-        )
-      )
-      for net, unit in zip(self.networks, self.units[1:])
+      net.stack.project(local, conditioning.global_) for net in self.networks
     ]
 
-  def _parameters_of(self, net, projected, unit):
-    def shift_and_log_scale(x):
-      state = net.initial_state(tf.shape(x)[0], 1)
-      outputs, _ = net(x[..., None], projected, state)
-      loc, log_scale = tf.unstack(outputs, axis=-1)
-      return loc * unit, tf.clip_by_value(
-        log_scale, self.sizes.min_log_scale, self.sizes.max_log_scale
-      )
-
-    return shift_and_log_scale
+  def _parameters(self, i, x, projected, state):
+    """-> location and log-scale of flow i, `[B, T]`, and its next state."""
+    outputs, state = self.networks[i](x[..., None], projected, state)
+    loc, log_scale = tf.unstack(outputs, axis=-1)
+    log_scale = tf.clip_by_value(
+      log_scale, self.sizes.min_log_scale, self.sizes.max_log_scale
+    )
+    return loc * self.units[i + 1], log_scale, state
 
 
 def build_student(config: Config) -> Student:
