@@ -5,7 +5,7 @@ import pytest
 
 LAYERS = [
   ['config'],
-  ['presets', 'validation', 'audio', 'layers'],
+  ['presets', 'validation', 'audio', 'layers', 'upsampling'],
   ['distributions', 'flows', 'network'],
   ['teacher', 'student', 'losses'],
   ['sampling'],

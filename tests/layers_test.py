@@ -1,4 +1,4 @@
-"""Causality, state and upsampling, against NumPy and numerical perturbation."""
+"""Causality and state, against NumPy and numerical perturbation."""
 
 from conftest import randomize
 import numpy as np
@@ -6,7 +6,6 @@ import pytest
 import tensorflow as tf
 
 from wavenet_tf import layers
-from wavenet_tf.config import MARGIN_FRAMES
 
 
 def convolution_reference(x, kernel, bias, dilation):
@@ -89,48 +88,3 @@ def test_global_conditioning_is_added_at_every_sample(generator):
   expected = local @ v.numpy() + (global_ @ u.numpy())[:, None]
   np.testing.assert_allclose(stack.project(local, global_), expected, atol=1e-5)
   assert stack.project(None) is None
-
-
-@pytest.mark.parametrize('method', ['transposed', 'repeat'])
-@pytest.mark.parametrize('factors', [(4,), (2, 3), (2, 2, 3)])
-def test_upsampler_depends_on_no_frame_beyond_its_margin(method, factors):
-  upsampler = layers.ConditioningUpsampler(method, factors, 3, -11.5)
-  hop = int(np.prod(factors))
-  features = tf.random.stateless_normal([1, 12 + 2 * MARGIN_FRAMES, 5], [1, 2])
-  upsampler(features)
-  randomize(upsampler)
-  whole = upsampler(features)
-  assert whole.shape == (1, 12 * hop, 3)
-  # A chunk with its margins says the same as the whole.
-  chunk = upsampler(features[:, 4 : 4 + 5 + 2 * MARGIN_FRAMES])
-  np.testing.assert_allclose(chunk, whole[:, 4 * hop : 9 * hop], atol=1e-5)
-
-
-def test_transposed_stage_is_a_transposed_convolution(generator):
-  upsampler = layers.ConditioningUpsampler('transposed', (4,), 3, -2.0)
-  frames = 9
-  features = generator.normal(size=(1, frames + 2 * MARGIN_FRAMES, 3)) - 1
-  upsampler(tf.constant(features, tf.float32))
-  randomize(upsampler)
-  # A context that passes its input on, so that the stage stands alone.
-  context = np.zeros([9, 3], np.float32)
-  context[3:6] = np.eye(3)
-  upsampler.context.kernel.assign(context)
-  upsampler.context.bias.assign(np.zeros(3))
-  stage = upsampler.stages[0]
-  h = tf.nn.leaky_relu(tf.constant(1 + features, tf.float32), 0.4)
-  # [previous, own, next] frame x 4 phases -> a kernel of width 12, read from
-  # the frame whose block it ends in.
-  kernel = stage.kernel.numpy().reshape(3, 3, 4, 3)[::-1]
-  kernel = kernel.transpose(0, 2, 3, 1).reshape(12, 1, 3, 3)
-  y = tf.nn.conv2d_transpose(
-    h[:, :, None], kernel, [1, 4 * (h.shape[1] + 2), 1, 3], [1, 4, 1, 1],
-    padding='VALID',
-  )[:, 4:-4, 0]  # fmt: skip
-  y = tf.nn.leaky_relu(y + np.tile(stage.bias.numpy().reshape(4, 3),
-                                   (h.shape[1], 1)), 0.4)  # fmt: skip
-  margin = 4 * MARGIN_FRAMES
-  np.testing.assert_allclose(
-    upsampler(tf.constant(features, tf.float32)), y[:, margin:-margin],
-    atol=1e-5,
-  )  # fmt: skip

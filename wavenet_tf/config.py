@@ -20,7 +20,7 @@ INPUTS = ('scalar', 'one_hot')
 UPSAMPLERS = ('transposed', 'repeat')
 
 # Frames of conditioning that accompany a chunk on either side, so that its
-# upsampling sees its neighbours (`layers.ConditioningUpsampler`).
+# upsampling sees its neighbours (`upsampling.ConditioningUpsampler`).
 MARGIN_FRAMES = 3
 
 
@@ -64,7 +64,7 @@ class DataConfig:
 
 @dataclasses.dataclass
 class ConditioningConfig:
-  """The upsampler from frame rate to audio rate (`layers.py`)."""
+  """The upsampler from frame rate to audio rate (`upsampling.py`)."""
 
   upsampler: str = 'transposed'
   upsample_factors: tuple[int, ...] = (16, 16)

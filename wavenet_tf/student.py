@@ -5,7 +5,7 @@ import math
 import keras
 import tensorflow as tf
 
-from wavenet_tf import flows, layers, network
+from wavenet_tf import flows, network, upsampling
 from wavenet_tf.config import Config, MARGIN_FRAMES
 from wavenet_tf.layers import Conditioning
 
@@ -41,7 +41,7 @@ class Student(keras.Model):
     super().__init__(**kwargs)
     sizes = config.student
     self.sizes = sizes
-    self.upsampler = layers.ConditioningUpsampler(
+    self.upsampler = upsampling.ConditioningUpsampler(
       config.conditioning.upsampler,
       config.conditioning.upsample_factors,
       config.conditioning.channels,

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from wavenet_tf import audio, distributions, layers, network
+from wavenet_tf import audio, distributions, network, upsampling
 from wavenet_tf.config import Config, MARGIN_FRAMES
 from wavenet_tf.layers import Conditioning
 
@@ -33,7 +33,7 @@ class Teacher(keras.Model):
     sizes = config.teacher
     self.sizes = sizes
     self.output_kind = distributions.make_output(sizes)
-    self.upsampler = layers.ConditioningUpsampler(
+    self.upsampler = upsampling.ConditioningUpsampler(
       config.conditioning.upsampler,
       config.conditioning.upsample_factors,
       config.conditioning.channels,
