@@ -68,7 +68,7 @@ def trainer_in(folder, **overrides):
 
 def everything(trainer):
   return [
-    np.array(v)
+    v.numpy()
     for v in (
       trainer._checkpoint.weights
       + trainer._checkpoint.optimizer
@@ -213,7 +213,7 @@ def test_load_average_gives_the_average_and_freezes(tmp_path):
     np.testing.assert_array_equal(variable, average)
   assert not model.trainable_variables
   assert any(
-    (np.array(w) != np.array(a)).any()
+    (w.numpy() != a.numpy()).any()
     for w, a in zip(trainer._checkpoint.weights, trainer._checkpoint.average)
   )
 
