@@ -5,11 +5,13 @@ python train_main.py --preset=small --data_dir=recordings --workdir=runs/voice
 python train_main.py --mode=generate --workdir=runs/voice --input=a.wav
 """
 
+import dataclasses
+import functools
+import itertools
 import os
 import pathlib
 import random
 import sys
-from typing import NamedTuple
 
 # TensorFlow's start-up remarks would bury the first line a user should read.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
@@ -77,7 +79,13 @@ flags.DEFINE_string(
   None,
   'generate: a .wav file, or a folder (default: <workdir>/samples/<model>).',
 )
-flags.DEFINE_integer('seed', 0, 'generate: the same seed gives the same audio.')
+flags.DEFINE_integer(
+  'seed',
+  0,
+  'generate: the same seed gives the same audio.',
+  lower_bound=0,
+  upper_bound=2**31 - 1,
+)
 
 
 def _define_config_flags() -> None:
@@ -95,23 +103,25 @@ def _define_config_flags() -> None:
 _define_config_flags()
 
 
-class Run(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Run:
   """What every mode is given."""
 
   config: Config
   workdir: pathlib.Path
+  saved_teacher_steps: int
 
   @property
   def data(self) -> pathlib.Path:
     return self.workdir / 'data'
 
+  @functools.cached_property
   def manifest(self) -> shards.Manifest:
     return shards.read_manifest(self.data, self.config.audio)
 
-  def validation(self) -> list[shards.Example]:
-    return list(
-      shards.read_examples(self.data, self.manifest(), shards.VALIDATION)
-    )
+  def validation(self, count: int) -> list[shards.Example]:
+    examples = shards.read_examples(self.data, self.manifest, shards.VALIDATION)
+    return list(itertools.islice(examples, count))
 
   def teacher(self) -> teacher_lib.Teacher:
     return training.load_average(
@@ -127,7 +137,7 @@ class Run(NamedTuple):
 def prepare(run: Run) -> None:
   """Recordings -> shards and manifest; nothing to do if they are there."""
   if (run.data / shards.MANIFEST).exists():
-    manifest = run.manifest()
+    manifest = run.manifest
     folder = manifest.corpus['folder']
     if FLAGS.data_dir and str(pathlib.Path(FLAGS.data_dir).resolve()) != folder:
       raise UserError(
@@ -137,6 +147,7 @@ def prepare(run: Run) -> None:
   else:
     data_dir = pathlib.Path(FLAGS.data_dir or _SAMPLE_CORPUS)
     manifest = preparation.prepare(run.config, data_dir, run.data)
+    config_lib.save(run.config, run.workdir / 'config.json')
   print(
     f'Data: {len(manifest.of_split(shards.TRAIN))} training and '
     f'{len(manifest.of_split(shards.VALIDATION))} validation utterances, '
@@ -154,6 +165,16 @@ def train_teacher(run: Run) -> None:
     f'Teacher: receptive field {field} samples, '
     f'{1000 * field / run.config.audio.sample_rate_hz:.0f} ms.'
   )
+  if (
+    run.config.train_teacher.steps != run.saved_teacher_steps
+    and (run.workdir / 'student').exists()
+  ):
+    raise UserError(
+      f'train_teacher.steps: found {run.config.train_teacher.steps}, but '
+      f'{run.workdir / "student"} was distilled from a teacher of '
+      f'{run.saved_teacher_steps} steps; remove that folder first, or use '
+      'another --workdir.'
+    )
   _seed_initial_weights(run.config.train_teacher)
   teacher = teacher_lib.build_teacher(run.config)
   generate = sampling.Generator(teacher, run.config)
@@ -205,18 +226,18 @@ def _train(run, name, model, objective, synthesize):
   if trainer.steps_done >= settings.steps:
     print(f'{name.capitalize()}: {trainer.steps_done} steps done.')
     return
-  manifest = run.manifest()
+  manifest = run.manifest
   batches = dataset.training_batches(
     run.data,
     manifest,
     run.config.audio,
     batch_size=settings.batch_size,
     crop_samples=settings.crop_samples,
-    shuffle_utterances=run.config.data.shuffle_utterances,
+    shuffle_megabytes=run.config.data.shuffle_megabytes,
     seed=settings.seed,
     start_step=trainer.steps_done,
   )
-  example = _shortened(run, run.validation()[0], seconds=1.0)
+  example = _shortened(run, run.validation(1)[0], seconds=1.0)
 
   def listen(step):
     waveform = synthesize(tf.constant(example.features[None]), (0, step))[0]
@@ -231,37 +252,57 @@ def _train(run, name, model, objective, synthesize):
 
 def generate(run: Run) -> None:
   """Copy synthesis: log-mel of the input, waveform out."""
+  targets = _targets(run)
+  synthesize = _synthesizer(run, FLAGS.model)
+  rate = run.config.audio.sample_rate_hz
+  for source, target in targets.items():
+    levels = _load(source, run.config.audio)
+    waveform = audio.waveform_from_levels(levels[None])
+    features = audio.log_mel(waveform, run.config.audio)
+    speech = synthesize(features, (FLAGS.seed, 0))[0, : len(levels)]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    decoding.write_wav(target, speech, rate)
+    print(
+      f'{target}: {len(speech) / rate:.2f} s, {audio.rms_dbfs(speech):.1f} '
+      f'dBFS (input {audio.rms_dbfs(waveform[0].numpy()):.1f} dBFS).'
+    )
+
+
+def _targets(run) -> dict[pathlib.Path, pathlib.Path]:
+  """The WAV file to write for every recording that --input names."""
   if not FLAGS.input:
     raise UserError(
       '--input: found nothing, expected an audio file or a folder of them.'
     )
   source = pathlib.Path(FLAGS.input)
-  if source.is_file():
-    files = [source]
-  else:
-    files = [u.path for u in corpora.read_corpus(source).utterances]
   output = pathlib.Path(FLAGS.output or run.workdir / 'samples' / FLAGS.model)
-  recordings = [(path, _load(path, run.config.audio)) for path in files]
-  synthesize = _synthesizer(run, FLAGS.model)
-  single = len(files) == 1 and output.suffix.lower() == '.wav'
-  (output.parent if single else output).mkdir(parents=True, exist_ok=True)
-  for path, levels in recordings:
-    target = output if single else output / f'{path.stem}.wav'
-    waveform = audio.waveform_from_levels(levels[None])
-    features = audio.log_mel(waveform, run.config.audio)
-    speech = synthesize(features, (FLAGS.seed, 0))[0, : len(levels)]
-    decoding.write_wav(target, speech, run.config.audio.sample_rate_hz)
-    print(
-      f'{target}: {len(speech) / run.config.audio.sample_rate_hz:.2f} s, '
-      f'{audio.rms_dbfs(speech):.1f} dBFS (input '
-      f'{audio.rms_dbfs(waveform[0].numpy()):.1f} dBFS).'
+  if source.is_file():
+    if output.suffix and output.suffix.lower() != '.wav':
+      raise UserError(f'--output: found {output}, expected .wav or a folder.')
+    targets = {source: output if output.suffix else output / source.stem}
+  else:
+    utterances = corpora.read_corpus(source, '--input').utterances
+    targets = {u.path: output / u.path.relative_to(source) for u in utterances}
+  targets = {s: target.with_suffix('.wav') for s, target in targets.items()}
+  if len(set(targets.values())) < len(targets):
+    raise UserError(
+      f'--input: some recordings in {source} differ in their suffix alone; '
+      'rename them, as each becomes a .wav of the same name.'
     )
+  for target in targets.values():
+    if any(target.resolve() == s.resolve() for s in targets):
+      raise UserError(
+        f'--output: {target} is one of the recordings to read; '
+        'name another place.'
+      )
+  return targets
 
 
 def evaluate(run: Run) -> None:
   """Numbers, WAVs, spectrograms and the report."""
-  config, manifest = run.config, run.manifest()
-  examples = run.validation()
+  config = run.config
+  examples = run.validation(config.evaluate.utterances)
+  names = {example.name for example in examples}
   teacher = run.teacher()
   has_student = bool(config.student.flow_layers)
   models = evaluation.Models(
@@ -275,8 +316,14 @@ def evaluate(run: Run) -> None:
     examples,
     dataset.validation_batches(
       examples, config.audio, config.train_student.crop_samples
+    )
+    if has_student
+    else [],
+    sum(
+      u['flac_bytes']
+      for u in run.manifest.of_split(shards.VALIDATION)
+      if u['name'] in names
     ),
-    sum(u['flac_bytes'] for u in manifest.of_split(shards.VALIDATION)),
   )
   chosen = [
     _shortened(run, example, config.evaluate.audio_seconds)
@@ -321,7 +368,10 @@ def _load(path, audio_config):
       f'{audio_config.sample_rate_hz} Hz, and the band between is missing; '
       'use a recording of at least that rate or a model of a lower one.'
     )
-  return decoding.load(path, audio_config.sample_rate_hz)
+  levels = decoding.load(path, audio_config.sample_rate_hz)
+  if not len(levels):
+    raise UserError(f'{path}: is too short to copy.')
+  return levels
 
 
 def _synthesizer(run, name):
@@ -372,8 +422,8 @@ _MODES = {
 }
 
 
-def _configure(workdir: pathlib.Path) -> Config:
-  """The run's configuration: that of its folder, or a new one, checked."""
+def _open_run(workdir: pathlib.Path) -> Run:
+  """The run of a folder, or a new one; its configuration is checked."""
   overrides = config_flags.get_override_values(FLAGS['config'])
   path = workdir / 'config.json'
   if not path.exists():
@@ -382,22 +432,23 @@ def _configure(workdir: pathlib.Path) -> Config:
         f'--workdir: {path} does not exist; run --mode=prepare '
         'or --mode=all first.'
       )
-    return validation.validate(
-      config_lib.override(presets.preset(FLAGS.preset or 'tiny'), overrides)
+    config = config_lib.override(
+      presets.preset(FLAGS.preset or 'tiny'), overrides
     )
+    validation.validate(config)
+    return Run(config, workdir, config.train_teacher.steps)
   saved = config_lib.load(path)
   base = presets.preset(FLAGS.preset) if FLAGS.preset else saved
   asked = config_lib.override(base, overrides)
   validation.check_same_run(saved, asked, workdir)
-  return validation.validate(asked)
+  validation.validate(asked)
+  return Run(asked, workdir, saved.train_teacher.steps)
 
 
 def _run() -> None:
-  workdir = pathlib.Path(FLAGS.workdir)
-  config = _configure(workdir)
-  workdir.mkdir(parents=True, exist_ok=True)
-  config_lib.save(config, workdir / 'config.json')
-  _MODES[FLAGS.mode](Run(config, workdir))
+  run = _open_run(pathlib.Path(FLAGS.workdir))
+  _MODES[FLAGS.mode](run)
+  config_lib.save(run.config, run.workdir / 'config.json')
 
 
 def main(argv):

@@ -10,6 +10,25 @@ import struct
 
 import numpy as np
 
+# The rates that a FLAC frame has a code for; other codes refer elsewhere.
+_FLAC_RATES_HZ = dict(
+  enumerate(
+    (
+      88_200,
+      176_400,
+      192_000,
+      8_000,
+      16_000,
+      22_050,
+      24_000,
+      32_000,
+      44_100,
+      48_000,
+      96_000,
+    ),
+    1,
+  )
+)
 _OGG_POLYNOMIAL = 0x04C11DB7
 _OGG_END_OF_STREAM = 4
 # Writers that cannot seek back leave these as the length of the data.
@@ -21,7 +40,7 @@ class Damaged(Exception):
 
 
 def check_bytes(kind: str, blob: bytes) -> None:
-  """Raises `Damaged` where the bytes of a WAV or Ogg file are not whole.
+  """Raises `Damaged` where the bytes of a file are not whole.
 
   Args:
     kind: 'WAV', 'FLAC', 'OGG' or 'MP3', as soundfile names it.
@@ -29,6 +48,8 @@ def check_bytes(kind: str, blob: bytes) -> None:
   """
   if kind.startswith('WAV'):
     _check_wav(blob)
+  elif kind == 'FLAC':
+    _check_flac_rate(blob)
   elif kind == 'OGG':
     _check_ogg(blob)
 
@@ -54,6 +75,20 @@ def check_flac_samples(blob: bytes, samples: np.ndarray) -> None:
   raw = right_justified.astype('<i4').view(np.uint8).reshape(-1, 4)[:, :width]
   if any(digest) and hashlib.md5(raw.tobytes()).digest() != digest:
     raise Damaged('its samples do not match the MD5 in its header')
+
+
+def _check_flac_rate(blob):
+  """The rate of the header, which no checksum covers, is that of a frame."""
+  position, last = 4, False
+  while not last:
+    last = bool(blob[position] & 128)
+    position += 4 + int.from_bytes(blob[position + 1 : position + 4], 'big')
+    if position + 4 > len(blob):
+      raise Damaged('it ends within its header')
+  stated = int.from_bytes(blob[18:21], 'big') >> 4
+  in_frame = _FLAC_RATES_HZ.get(blob[position + 2] & 15, stated)
+  if stated != in_frame:
+    raise Damaged(f'its header says {stated} Hz, its samples {in_frame} Hz')
 
 
 def _check_wav(blob):

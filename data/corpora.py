@@ -16,12 +16,14 @@ class Utterance(NamedTuple):
     path: the audio file.
     text: what is said, or ''.
     speaker: who says it, or ''.
+    group: utterances of one group go to the same side of the split.
   """
 
   name: str
   path: pathlib.Path
   text: str = ''
   speaker: str = ''
+  group: str = ''
 
 
 class Corpus(NamedTuple):
@@ -29,51 +31,63 @@ class Corpus(NamedTuple):
   utterances: list[Utterance]
 
 
-def read_corpus(root: pathlib.Path) -> Corpus:
+def read_corpus(root: pathlib.Path, flag: str = '--data_dir') -> Corpus:
   """Recognises the layout of a folder and lists its utterances by name.
 
   - LJ Speech: `metadata.csv` (`id|text|normalised text`) beside `wavs/`;
   - VCTK: `wav48*/<speaker>/*`, transcripts in `txt/<speaker>/*.txt`;
   - any other tree of audio files; a `.txt` beside a file is its text.
 
+  Args:
+    root: the folder.
+    flag: that gave it, for the sentence of an error.
+
   Raises:
     UserError: if the folder is missing, not a folder, or has no audio.
   """
   if not root.exists():
     raise UserError(
-      f'--data_dir: {root} does not exist; give a folder of recordings.'
+      f'{flag}: {root} does not exist; give a folder of recordings.'
     )
   if not root.is_dir():
     raise UserError(
-      f'--data_dir: {root} is a file; give the folder that holds '
-      'the recordings.'
+      f'{flag}: {root} is a file; give the folder that holds the recordings.'
     )
   try:
     corpus = _read(root)
   except OSError as error:
     raise UserError(
-      f'--data_dir: {error.filename} cannot be read ({error.strerror}).'
+      f'{flag}: {error.filename} cannot be read ({error.strerror}).'
+    ) from error
+  except UnicodeDecodeError as error:
+    raise UserError(
+      f'{flag}: {root / "metadata.csv"} is not UTF-8 text (byte '
+      f'{error.start}); save it as UTF-8.'
     ) from error
   if not corpus.utterances:
     raise UserError(
-      f'--data_dir: {root} holds no '
+      f'{flag}: {root} holds no '
       f'{", ".join(decoding.SUFFIXES)} file; give a folder of '
       'recordings.'
     )
   return corpus
 
 
-def validation_names(names: list[str], share: float, seed: int) -> set[str]:
-  """The utterances kept for validation: at least one, at most all but one.
+def validation_names(
+  utterances: list[Utterance], share: float, seed: int
+) -> set[str]:
+  """Names kept for validation: at least one group, at most all but one.
 
-  Names are ranked by a hash, so the choice depends on names and seed alone.
+  Groups are ranked by a hash, so the choice depends on names and seed alone.
   """
 
-  def rank(name):
-    return hashlib.sha256(f'{seed}/{name}'.encode()).digest()
+  def rank(group):
+    return hashlib.sha256(f'{seed}/{group}'.encode()).digest()
 
-  count = min(max(1, round(share * len(names))), len(names) - 1)
-  return set(sorted(names, key=rank)[:count])
+  groups = sorted({u.group or u.name for u in utterances}, key=rank)
+  count = min(max(1, round(share * len(groups))), len(groups) - 1)
+  chosen = set(groups[:count])
+  return {u.name for u in utterances if (u.group or u.name) in chosen}
 
 
 def _read(root):
@@ -95,7 +109,14 @@ def _read_ljspeech(root):
   for line in (root / 'metadata.csv').read_text('utf-8').splitlines():
     fields = line.split('|')
     texts[fields[0]] = fields[-1].strip()
-  present = {path.stem: path for path in _audio_files(root / 'wavs')}
+  present = {}
+  for path in _audio_files(root / 'wavs'):
+    if path.stem in present:
+      raise UserError(
+        f'--data_dir: {present[path.stem]} and {path} have one id, '
+        f'{path.stem}; keep one of them.'
+      )
+    present[path.stem] = path
   # A listed file that is missing stays in the list, to be reported by name.
   missing = {
     name: root / 'wavs' / f'{name}.wav'
@@ -109,18 +130,16 @@ def _read_ljspeech(root):
 
 
 def _read_vctk(root):
-  return [
-    Utterance(
-      _name(root, path),
-      path,
-      _text(
-        root / 'txt' / path.parent.name / f'{path.stem.split("_mic")[0]}.txt'
-      ),
-      path.parent.name,
-    )
-    for folder in sorted(root.glob('wav48*'))
-    for path in _audio_files(folder)
-  ]
+  found = []
+  for folder in sorted(root.glob('wav48*')):
+    for path in _audio_files(folder):
+      # Two microphones heard one utterance: p225_001_mic1, p225_001_mic2.
+      stem, speaker = path.stem.split('_mic')[0], path.parent.name
+      text = _text(root / 'txt' / speaker / f'{stem}.txt')
+      found.append(
+        Utterance(_name(root, path), path, text, speaker, f'{speaker}/{stem}')
+      )
+  return found
 
 
 def _audio_files(root):

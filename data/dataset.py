@@ -7,6 +7,7 @@ project never sets). Continuing at step s is starting at n = s * batch:
 no iterator needs saving, and nothing is replayed.
 """
 
+import os
 import pathlib
 from typing import NamedTuple
 
@@ -38,7 +39,7 @@ def training_batches(
   *,
   batch_size: int,
   crop_samples: int,
-  shuffle_utterances: int,
+  shuffle_megabytes: int,
   seed: int,
   start_step: int = 0,
 ) -> tf.data.Dataset:
@@ -52,17 +53,18 @@ def training_batches(
     audio_config: hop and channels.
     batch_size: crops per batch.
     crop_samples: T, a multiple of the hop.
-    shuffle_utterances: size of the shuffle buffer.
+    shuffle_megabytes: about the size of the shuffle buffer.
     seed: of order and crops.
     start_step: batches that were already consumed.
   """
   paths = shards.shard_paths(folder, manifest, shards.TRAIN)
   utterances = len(manifest.of_split(shards.TRAIN))
+  # A buffer of whole utterances, however long they are.
+  mean_bytes = sum(map(os.path.getsize, paths)) / utterances
+  buffer = max(2, int(shuffle_megabytes * 2**20 / mean_bytes))
   start = start_step * batch_size
   epochs = tf.data.Dataset.range(start // utterances, tf.int64.max)
-  records = epochs.flat_map(
-    lambda epoch: _epoch(paths, seed, epoch, shuffle_utterances)
-  )
+  records = epochs.flat_map(lambda epoch: _epoch(paths, seed, epoch, buffer))
   crops = (
     records.skip(start % utterances)
     .enumerate(start)
@@ -81,7 +83,7 @@ def training_batches(
   return crops.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
 
 
-def _epoch(paths, seed, epoch, shuffle_utterances):
+def _epoch(paths, seed, epoch, buffer):
   """Every record of the split once, in an order of this epoch's own."""
   epoch_seed = tf.random.experimental.stateless_fold_in(
     tf.constant([seed, 0], tf.int64), epoch
@@ -93,9 +95,7 @@ def _epoch(paths, seed, epoch, shuffle_utterances):
     tf.data.TFRecordDataset,
     cycle_length=min(_OPEN_SHARDS, len(paths)),
   )
-  return records.shuffle(
-    shuffle_utterances, epoch_seed, reshuffle_each_iteration=False
-  )
+  return records.shuffle(buffer, epoch_seed, reshuffle_each_iteration=False)
 
 
 def _crop(example, audio_config, crop_samples, seed, n):

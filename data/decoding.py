@@ -1,8 +1,8 @@
 """Audio files <-> 16-bit mono levels: the only module that knows formats.
 
-tensorflow-io decodes where its ops load and are right; soundfile does
-elsewhere. Both see the same checks (`containers.py`), and soxr resamples for
-both, so that shards do not depend on which of them ran.
+tensorflow-io decodes Ogg Vorbis and MP3 where it loads; soundfile decodes the
+rest, and everything elsewhere. Both see the same checks (`containers.py`), and
+soxr resamples for both, so that shards do not depend on which of them ran.
 """
 
 import functools
@@ -15,10 +15,14 @@ import soxr
 import tensorflow as tf
 
 from data import containers
-from wavenet_tf import audio
+from wavenet_tf import audio, config
 from wavenet_tf.config import UserError
 
 SUFFIXES = ('.wav', '.flac', '.mp3', '.ogg', '.oga')
+# Rates beyond these come from damaged headers.
+_LOWEST_RATE_HZ, _HIGHEST_RATE_HZ = 2_000, 768_000
+# Floats may overshoot full scale a little; these are scaled as integers.
+_LOUDEST = 2.0
 _KINDS = ('WAV', 'WAVEX', 'RF64', 'FLAC', 'OGG', 'MP3')
 _PCM_BITS = {'PCM_S8': 8, 'PCM_U8': 8, 'PCM_16': 16, 'PCM_24': 24, 'PCM_32': 32}
 
@@ -47,7 +51,17 @@ def load(path: pathlib.Path, sample_rate_hz: int) -> np.ndarray:
     raise BadRecording(
       f'{path}: has samples that are not finite numbers; export it again.'
     )
+  if np.abs(waveform).max() > _LOUDEST:
+    raise BadRecording(
+      f'{path}: reaches {np.abs(waveform).max():g} times full scale, expected '
+      'floats in [-1, 1]; divide by the largest and export it again.'
+    )
   mono = waveform.mean(1) if waveform.shape[1] > 1 else waveform[:, 0]
+  if not _LOWEST_RATE_HZ <= rate <= _HIGHEST_RATE_HZ:
+    raise BadRecording(
+      f'{path}: states a rate of {rate} Hz, expected {_LOWEST_RATE_HZ} to '
+      f'{_HIGHEST_RATE_HZ}; its header is damaged.'
+    )
   if rate != sample_rate_hz:
     mono = soxr.resample(mono, rate, sample_rate_hz, quality='VHQ')
   levels = np.round(mono * audio.FULL_SCALE)
@@ -62,11 +76,11 @@ def sample_rate_hz(path: pathlib.Path) -> int:
 
 
 def write_wav(path: pathlib.Path, waveform, rate_hz: int) -> None:
-  """Writes 16-bit mono to a temporary name, then renames it."""
-  partial = path.with_name(path.name + '.partial')
+  """Writes 16-bit mono, a whole file or none; raises `OSError`."""
   levels = audio.levels_from_waveform(waveform).numpy().astype(np.int16)
-  soundfile.write(partial, levels, rate_hz, format='WAV', subtype='PCM_16')
-  partial.replace(path)
+  buffer = io.BytesIO()
+  soundfile.write(buffer, levels, rate_hz, format='WAV', subtype='PCM_16')
+  config.write_bytes(path, buffer.getvalue())
 
 
 def flac_bytes(levels: np.ndarray, rate_hz: int) -> int:
@@ -154,24 +168,16 @@ def _tensorflow_io_audio():
 
 
 def _decode_with_tensorflow_io(info, blob):
-  """As `_decode_with_soundfile`; None where its ops fall short.
+  """As `_decode_with_soundfile`; None where its operations fall short.
 
-  Measured: 32-bit integer WAV comes back as NaN and 64-bit float not at all.
+  Its FLAC and WAV operations are not used: a flipped bit in a header makes them
+  hang, which no caller can catch.
   """
-  ops = _tensorflow_io_audio()
-  if ops is None:
+  operations = _tensorflow_io_audio()
+  if operations is None:
     return None
   if (info.format, info.subtype) == ('OGG', 'VORBIS'):
-    return ops.decode_vorbis(blob).numpy()
+    return operations.decode_vorbis(blob).numpy()
   if info.format == 'MP3':
-    return ops.decode_mp3(blob).numpy()
-  decode = {'FLAC': ops.decode_flac, 'WAV': ops.decode_wav}.get(info.format)
-  dtype = {'PCM_U8': tf.uint8, 'PCM_16': tf.int16, 'PCM_24': tf.int32}.get(
-    info.subtype
-  )
-  if decode is None or dtype is None:
-    return None
-  samples = decode(blob, dtype=dtype).numpy().astype(np.int32)
-  if info.subtype == 'PCM_U8':
-    return (samples - 128) << 24
-  return samples << 16 if info.subtype == 'PCM_16' else samples
+    return operations.decode_mp3(blob).numpy()
+  return None

@@ -35,7 +35,17 @@ def prepare(
   Raises:
     UserError: naming the folder or the files that cannot be used.
   """
+  if output.exists():
+    raise UserError(
+      f'{output} is there already, without a manifest; remove it, or use '
+      'another --workdir.'
+    )
   corpus = corpora.read_corpus(data_dir)
+  if len(corpus.utterances) < 2:
+    raise UserError(
+      f'--data_dir: {data_dir} holds one recording, expected at '
+      'least two: one is kept for validation.'
+    )
   partial = output.with_name(output.name + '.partial')
   shutil.rmtree(partial, ignore_errors=True)
   partial.mkdir(parents=True)
@@ -48,28 +58,24 @@ def prepare(
 
 
 def _prepare(config, corpus, data_dir, folder):
-  names = [utterance.name for utterance in corpus.utterances]
-  if len(names) < 2:
-    raise UserError(
-      f'--data_dir: {data_dir} holds one recording, expected at '
-      'least two: one is kept for validation.'
-    )
-  accepted, rejected = _check_all(config, corpus)
   held_out = corpora.validation_names(
-    accepted, config.data.validation_share, config.data.seed
+    corpus.utterances, config.data.validation_share, config.data.seed
   )
   writers = {
     split: shards.ShardWriter(folder, split, config.data.shard_megabytes)
     for split in (shards.TRAIN, shards.VALIDATION)
   }
-  utterances = []
-  usable = [u for u in corpus.utterances if u.name in set(accepted)]
-  for decoded in _decode_all(config, usable, 'writing shards'):
-    split = (
-      shards.VALIDATION if decoded.utterance.name in held_out else shards.TRAIN
-    )
+  utterances, rejected = [], []
+  for decoded in _decode_all(config, corpus.utterances):
+    name, path = decoded.utterance.name, decoded.utterance.path
+    if decoded.levels is None:
+      rejected.append({'file': str(path), 'reason': decoded.reason})
+      tqdm.tqdm.write(f'left out: {decoded.reason}')
+      continue
+    split = shards.VALIDATION if name in held_out else shards.TRAIN
     writers[split].write(_example(config, decoded))
     utterances.append(_entry(config, decoded, split))
+  _check_rejected(config, rejected, len(corpus.utterances))
   manifest = shards.make_manifest(
     corpus={
       'layout': corpus.layout,
@@ -82,42 +88,31 @@ def _prepare(config, corpus, data_dir, folder):
     rejected=rejected,
     shards=[s for writer in writers.values() for s in writer.close()],
   )
+  for split in writers:
+    if not manifest.of_split(split):
+      raise UserError(
+        f'--data_dir: no usable recording is left for {split}; the first '
+        f'one left out: {rejected[0]["reason"]}'
+      )
   shards.write_manifest(folder, manifest)
   return manifest
 
 
-def _check_all(config, corpus):
-  """-> accepted names, rejected files; raises when too many are bad."""
-  accepted, rejected = [], []
-  for decoded in _decode_all(config, corpus.utterances, 'checking'):
-    if decoded.levels is None:
-      rejected.append(
-        {'file': str(decoded.utterance.path), 'reason': decoded.reason}
-      )
-      tqdm.tqdm.write(f'left out: {decoded.reason}')
-    else:
-      accepted.append(decoded.utterance.name)
-  total = len(corpus.utterances)
-  if rejected and len(rejected) > config.data.max_bad_share * total:
+def _check_rejected(config, rejected, total):
+  if len(rejected) > config.data.max_bad_share * total:
     raise UserError(
       f'--data_dir: {len(rejected)} of {total} recordings cannot be used, '
       f'more than data.max_bad_share = {config.data.max_bad_share}; the '
       f'first: {rejected[0]["reason"]}'
     )
-  if len(accepted) < 2:
-    raise UserError(
-      f'--data_dir: {len(accepted)} usable recording, expected '
-      'at least two: one is kept for validation.'
-    )
-  return accepted, rejected
 
 
-def _decode_all(config, utterances, description):
+def _decode_all(config, utterances):
   """Yields `_Decoded` in order, decoding a few files ahead."""
   ahead = 4 * config.data.workers
   with (
     concurrent.futures.ThreadPoolExecutor(config.data.workers) as pool,
-    tqdm.tqdm(total=len(utterances), desc=description, unit='file') as progress,
+    tqdm.tqdm(total=len(utterances), desc='preparing', unit='file') as progress,
   ):
     for i in range(0, len(utterances), ahead):
       for decoded in pool.map(

@@ -128,7 +128,7 @@ def read_manifest(
     raise UserError(f'{path} does not exist; run --mode=prepare first.')
   try:
     manifest = Manifest(**json.loads(path.read_text('utf-8')))
-  except (ValueError, TypeError) as error:
+  except (ValueError, TypeError, KeyError) as error:
     raise UserError(
       f'{path}: is not a manifest ({error}); run --mode=prepare '
       'in a new --workdir.'

@@ -9,7 +9,6 @@ for gRPC.
 """
 
 import json
-import pathlib
 import sys
 import urllib.error
 import urllib.request
@@ -83,8 +82,9 @@ def ask_rest(target: str, model: str, signature: str,
     raise ConnectionError(
       f'{target} answered {error.code}: {error.read().decode()}'
     ) from error
-  except urllib.error.URLError as error:
-    raise ConnectionError(f'{target}: {error.reason}') from error
+  except (urllib.error.URLError, TimeoutError) as error:
+    reason = getattr(error, 'reason', 'no answer in time')
+    raise ConnectionError(f'{target}: {reason}') from error
   # A single output comes without its name.
   if not isinstance(outputs, dict):
     outputs = {{'features': 'mel'}.get(signature, 'audio'): outputs}
@@ -107,7 +107,13 @@ def copy(ask, waveform: np.ndarray, seed: int) -> np.ndarray:
 
 def main(argv):
   del argv
-  waveform, rate = soundfile.read(FLAGS.input, dtype='float32', always_2d=True)
+  try:
+    waveform, rate = soundfile.read(
+      FLAGS.input, dtype='float32', always_2d=True
+    )
+  except soundfile.LibsndfileError as error:
+    print(f'--input: {error}', file=sys.stderr)
+    return 1
   ask_server, port = {
     'grpc': (ask_grpc, 8500), 'rest': (ask_rest, 8501)
   }[FLAGS.protocol]  # fmt: skip
@@ -123,9 +129,11 @@ def main(argv):
   except ConnectionError as error:
     print(error, file=sys.stderr)
     return 1
-  partial = pathlib.Path(FLAGS.output + '.partial')
-  soundfile.write(partial, speech, rate, format='WAV', subtype='PCM_16')
-  partial.replace(FLAGS.output)
+  try:
+    soundfile.write(FLAGS.output, speech, rate, format='WAV', subtype='PCM_16')
+  except soundfile.LibsndfileError as error:
+    print(f'--output: {error}', file=sys.stderr)
+    return 1
   print(f'{FLAGS.output}: {len(speech) / rate:.2f} s')
   return 0
 

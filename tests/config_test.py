@@ -1,6 +1,7 @@
 """Contradictions are named with the field and the fix."""
 
 import dataclasses
+import json
 
 import pytest
 
@@ -72,6 +73,20 @@ CONTRADICTIONS = [
     ['distillation.power_window_samples', '3200'],
   ),
   ('evaluate.chunk_frames', 0, ['evaluate.chunk_frames']),
+  ('evaluate.audio_utterances', 0, ['evaluate.audio_utterances']),
+  ('evaluate.audio_seconds', -1.0, ['evaluate.audio_seconds', '0 or more']),
+  ('train_teacher.learning_rate', float('nan'), ['learning_rate', 'nan']),
+  ('train_teacher.learning_rate', float('inf'), ['learning_rate', 'inf']),
+  ('train_teacher.warmup_steps', -5, ['train_teacher.warmup_steps']),
+  ('train_teacher.final_learning_rate_share', -1.0, ['final_learning_rate']),
+  ('train_teacher.seed', 2**40, ['train_teacher.seed', '2^31']),
+  ('conditioning.upsample_factors', (-8, -10), ['upsample_factors']),
+  ('conditioning.upsample_factors', (), ['upsample_factors']),
+  ('audio.mel_floor', 1.0, ['audio.mel_floor']),
+  ('student.min_log_scale', 5.0, ['student.min_log_scale', 'max_log_scale']),
+  ('distillation.power_weight', -1.0, ['distillation.power_weight']),
+  ('data.min_seconds', float('nan'), ['data.min_seconds']),
+  ('data.silence_dbfs', 6.0, ['data.silence_dbfs']),
 ]
 
 
@@ -89,14 +104,39 @@ def test_unknown_preset():
     presets.preset('big')
 
 
-def test_a_file_of_another_version(tmp_path):
+@pytest.mark.parametrize(
+  'change,words',
+  [
+    (lambda d: d.update(vocoder={}), 'vocoder'),
+    (lambda d: d.pop('audio'), 'audio'),
+    (lambda d: d['teacher'].pop('cycles'), r'teacher\.cycles'),
+    (lambda d: d['teacher'].update(cycles='two'), r'teacher\.cycles'),
+    (lambda d: d.clear(), 'missing'),
+  ],
+)
+def test_a_file_of_another_version(change, words, tmp_path):
   path = tmp_path / 'config.json'
-  path.write_text('{"preset": "tiny", "vocoder": {}}')
-  with pytest.raises(UserError, match='vocoder'):
+  config_lib.save(presets.preset('tiny'), path)
+  fields = json.loads(path.read_text())
+  change(fields)
+  path.write_text(json.dumps(fields))
+  with pytest.raises(UserError, match=words):
     config_lib.load(path)
-  path.write_text('{"preset": ')
+
+
+@pytest.mark.parametrize('content', [b'{"preset": ', b'\xff\xfe', b'[]'])
+def test_a_file_that_is_no_configuration(content, tmp_path):
+  path = tmp_path / 'config.json'
+  path.write_bytes(content)
   with pytest.raises(UserError, match=r'config\.json'):
     config_lib.load(path)
+
+
+def test_a_write_that_fails_leaves_nothing(tmp_path):
+  (tmp_path / 'taken').mkdir()
+  with pytest.raises(OSError, match='taken'):
+    config_lib.write_text(tmp_path / 'taken', 'x')
+  assert [p.name for p in tmp_path.iterdir()] == ['taken']
 
 
 def test_a_run_may_go_on_for_longer_but_not_change():

@@ -151,6 +151,8 @@ def test_one_bad_step_is_skipped_and_training_goes_on(tmp_path):
   trainer.run(spoiled(5, 6))
   assert trainer.steps_done == 12
   assert all(np.isfinite(v).all() for v in everything(trainer))
+  assert int(trainer._skipped_steps) == 1
+  assert int(trainer._bad_steps) == 0
 
 
 def test_bad_steps_in_a_row_end_the_run_with_a_sentence(tmp_path):
@@ -194,6 +196,19 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(
   again.run(batches(8))
   whole = trainer_in(tmp_path / 'whole')
   whole.run(batches())
+  assert_equal(whole, again)
+
+
+@pytest.mark.parametrize(
+  'damage', [lambda p: p.unlink(), lambda p: p.write_bytes(b'')]
+)
+def test_a_lost_list_of_checkpoints_loses_no_checkpoint(damage, tmp_path):
+  whole = trainer_in(tmp_path)
+  whole.run(batches())
+  damage(tmp_path / 'checkpoint')
+  again = trainer_in(tmp_path)
+  again.restore()
+  assert again.steps_done == 12
   assert_equal(whole, again)
 
 

@@ -123,6 +123,6 @@ def pad_margin(features, audio: AudioConfig):
 
 
 def rms_dbfs(waveform: np.ndarray) -> float:
-  """Loudness: RMS in decibels below full scale; -inf for digital silence."""
+  """Loudness: RMS in decibels below full scale; -120 for digital silence."""
   mean_square = np.mean(np.square(waveform, dtype=np.float64))
-  return float(10.0 * np.log10(mean_square)) if mean_square else -np.inf
+  return float(10.0 * np.log10(max(mean_square, 1e-12)))

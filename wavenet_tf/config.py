@@ -9,7 +9,6 @@ import copy
 import dataclasses
 import json
 import math
-import os
 import pathlib
 import typing
 
@@ -59,7 +58,8 @@ class DataConfig:
   silence_dbfs: float = -60.0
   shard_megabytes: int = 128
   workers: int = 2
-  shuffle_utterances: int = 512
+  # Utterances wait in a buffer of this size to be shuffled.
+  shuffle_megabytes: int = 512
 
 
 @dataclasses.dataclass
@@ -174,6 +174,8 @@ class DistillationConfig:
 class EvaluationConfig:
   """What `evaluate` and `generate` compute, and in chunks of which length."""
 
+  # Validation utterances that are scored; the first of them are copied.
+  utterances: int = 64
   audio_utterances: int = 3
   # Generated copies are cut to this length; 0 keeps whole utterances.
   audio_seconds: float = 4.0
@@ -245,34 +247,43 @@ def load(path: pathlib.Path) -> Config:
   """Reads what `save` wrote; a field of another version is an error."""
   try:
     return _from_dict(Config, json.loads(path.read_text('utf-8')), '')
-  except (json.JSONDecodeError, TypeError, AttributeError) as error:
+  except (ValueError, TypeError, AttributeError) as error:
     raise UserError(
-      f'{path}: not a configuration of this version ({error}); '
-      'use another --workdir.'
+      f'{path}: not a configuration of this version ({error}); use another '
+      '--workdir.'
     ) from error
 
 
 def _from_dict(cls, values, where):
   """Rebuilds nested dataclasses; JSON lists become tuples."""
   known = typing.get_type_hints(cls)
-  for name in values:
-    if name not in known:
-      raise UserError(
-        f'config.json: unknown field {where}{name}; it was '
-        'written by another version, use another --workdir.'
-      )
+  if values.keys() != known.keys():
+    odd = sorted(values.keys() ^ known.keys())
+    raise ValueError(f'unknown or missing: {where}{odd[0]}')
   fields = {}
   for name, value in values.items():
     if dataclasses.is_dataclass(known[name]):
-      value = _from_dict(known[name], value, f'{where}{name}.')
-    elif isinstance(value, list):
-      value = tuple(value)
+      fields[name] = _from_dict(known[name], value, f'{where}{name}.')
+      continue
+    value = tuple(value) if isinstance(value, list) else value
+    expected = typing.get_origin(known[name]) or known[name]
+    if not isinstance(value, (int, float) if expected is float else expected):
+      raise ValueError(f'{where}{name} is {value!r}')
     fields[name] = value
   return cls(**fields)
 
 
 def write_text(path: pathlib.Path, text: str) -> None:
-  """Writes a whole file or none: to a temporary name, then a rename."""
+  """Writes a whole file or none."""
+  write_bytes(path, text.encode())
+
+
+def write_bytes(path: pathlib.Path, content: bytes) -> None:
+  """Writes to a temporary name, then renames it; cleans up when it cannot."""
   partial = path.with_name(path.name + '.partial')
-  partial.write_text(text, 'utf-8')
-  os.replace(partial, path)
+  try:
+    partial.write_bytes(content)
+    partial.replace(path)
+  except OSError as error:
+    partial.unlink(missing_ok=True)
+    raise OSError(error.errno, error.strerror, str(path)) from error

@@ -163,8 +163,9 @@ class Copies(NamedTuple):
   """Copy synthesis of some utterances.
 
   Attributes:
-    results: `teacher_audio` and `student_audio`, mean `SpectralDistance` and
-      `real_time_factor` (seconds of work per second of audio).
+    results: `teacher_audio` and `student_audio`: mean `SpectralDistance`, but
+      the worst loudness; the median `real_time_factor` (seconds of work per
+      second of audio); utterances and seconds.
     waveforms: by utterance, then 'recording', 'teacher', 'student'.
   """
 
@@ -198,9 +199,17 @@ def copies(config: Config, models: Models, examples: Sequence) -> Copies:
         spectral_distance(by_voice[voice], by_voice['recording'], config.audio)
       )
     results[f'{voice}_audio'] = {
-      name: float(np.mean([getattr(d, name) for d in distances]))
-      for name in SpectralDistance._fields
-    } | {'real_time_factor': float(np.median(factors))}
+      **{
+        name: float(np.mean([getattr(d, name) for d in distances]))
+        for name in SpectralDistance._fields
+      },
+      # A mean would let a loud copy make up for a quiet one.
+      'loudness_db': max((d.loudness_db for d in distances), key=abs),
+      'real_time_factor': float(np.median(factors)),
+      'utterances': len(examples),
+      'seconds': sum(len(e.levels) for e in examples)
+      / config.audio.sample_rate_hz,
+    }
   return Copies(results, waveforms)
 
 

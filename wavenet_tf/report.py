@@ -1,6 +1,7 @@
 """What a person looks at afterwards: spectrograms, a table, a page."""
 
 import html
+import io
 import json
 import pathlib
 
@@ -72,10 +73,10 @@ def save_spectrograms(
   audio_config: AudioConfig,
 ) -> None:
   figure = spectrogram_figure(waveforms, audio_config)
-  partial = path.with_name(path.name + '.partial')
-  figure.savefig(partial, format='png', dpi=100)
+  buffer = io.BytesIO()
+  figure.savefig(buffer, format='png', dpi=100)
   plt.close(figure)
-  partial.replace(path)
+  config_lib.write_bytes(path, buffer.getvalue())
 
 
 def write_tensorboard_audio(
@@ -107,7 +108,7 @@ def rows(results: dict, workdir: pathlib.Path) -> list[Row]:
   if results['output'] == config_lib.LOGISTIC_MIXTURE:
     flac = f'{results["flac_bits_per_sample"]:.3f}'
     found += [
-      ('teacher likelihood', f'{bits} bits per sample'),
+      ('teacher likelihood', f'{bits} bits per sample, given the log-mel'),
       ('flac -8, same samples', f'{flac} bits per sample'),
     ]
   else:
@@ -140,6 +141,7 @@ def _audio_rows(voice, measured):
   return [
     (
       f'{voice} audio',
+      f'{measured["utterances"]} copies, {measured["seconds"]:.1f} s: '
       f'loudness {measured["loudness_db"]:+.1f} dB, '
       f'long-term spectrum {measured["long_term_spectrum_db"]:.1f} dB, '
       f'log-mel {measured["log_mel_db"]:.1f} dB, '

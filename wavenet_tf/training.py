@@ -9,6 +9,7 @@ bit.
 from collections.abc import Callable, Iterable
 import contextlib
 import pathlib
+import shutil
 import signal
 import time
 from typing import NamedTuple
@@ -34,6 +35,7 @@ class StepResult(NamedTuple):
   loss: tf.Tensor
   gradient_norm: tf.Tensor
   bad_steps: tf.Tensor  # in a row
+  skipped_steps: tf.Tensor  # in all
   metrics: dict[str, tf.Tensor]
 
 
@@ -70,13 +72,16 @@ class Trainer:
     self._average = [tf.Variable(v.value) for v in self._variables]
     self._step = tf.Variable(0, dtype=tf.int64)
     self._bad_steps = tf.Variable(0, dtype=tf.int64)
+    self._skipped_steps = tf.Variable(0, dtype=tf.int64)
     self._checkpoint = tf.train.Checkpoint(
       weights=[v.value for v in self._variables],
       optimizer=[v.value for v in self._optimizer.variables],
       average=self._average,
       step=self._step,
       bad_steps=self._bad_steps,
+      skipped_steps=self._skipped_steps,
     )
+    _repair_list_of_checkpoints(folder)
     self._manager = tf.train.CheckpointManager(
       self._checkpoint, str(folder), _KEPT_CHECKPOINTS
     )
@@ -129,9 +134,7 @@ class Trainer:
         if summarize or step % _READ_METRICS_EVERY_STEPS == 0:
           self._check(result)
           rate = speed.samples_per_second(step, batch)
-          progress.set_postfix_str(
-            f'loss {float(result.loss):.3f}, {rate:,.0f} samples/s'
-          )
+          progress.set_postfix_str(_postfix(result, rate))
         if summarize:
           _write_scalars(result, rate, step)
         if last or step % training.checkpoint_every_steps == 0:
@@ -160,11 +163,18 @@ class Trainer:
     finite = tf.math.is_finite(loss) & tf.math.is_finite(norm)
     # A bad step moves nothing, neither weights nor moments nor average.
     tf.cond(finite, lambda: self._apply(gradients), lambda: None)
-    self._bad_steps.assign(
-      tf.where(finite, tf.constant(0, tf.int64), self._bad_steps + 1)
-    )
+    one = tf.constant(1, tf.int64)
+    bad = tf.where(finite, 0 * one, one)
+    self._bad_steps.assign(bad * (self._bad_steps + 1))
+    self._skipped_steps.assign_add(bad)
     self._step.assign_add(1)
-    return StepResult(loss, norm, self._bad_steps.read_value(), metrics)
+    return StepResult(
+      loss,
+      norm,
+      self._bad_steps.read_value(),
+      self._skipped_steps.read_value(),
+      metrics,
+    )
 
   def _apply(self, gradients):
     self._optimizer.apply(gradients, self._variables)
@@ -187,14 +197,16 @@ class Trainer:
     if bad >= self._training.max_bad_steps:
       raise UserError(
         f'{self._folder.name}: {bad} steps in a row had no finite gradient; '
-        'the last checkpoint is intact. Lower the learning rate or the '
-        'clip_norm and start from it.'
+        'the last checkpoint is intact. Look for damaged recordings, or start '
+        'in another --workdir with a lower learning_rate or clip_norm.'
       )
 
   def _save(self):
     try:
       self._manager.save(self.steps_done)
     except (OSError, tf.errors.OpError) as error:
+      for unfinished in self._folder.glob('*_temp'):
+        shutil.rmtree(unfinished, ignore_errors=True)
       raise UserError(
         f'{self._folder}: a checkpoint cannot be written '
         f'({_first_line(error)}); free some space and run the '
@@ -215,24 +227,48 @@ def restore_newest(
   Raises:
     UserError: if there are checkpoints and none can be read.
   """
-  manager = tf.train.CheckpointManager(
-    checkpoint, str(folder), _KEPT_CHECKPOINTS
-  )
-  for path in reversed(manager.checkpoints):
+  paths = _checkpoints(folder)
+  for path in paths:
     try:
       checkpoint.read(path).assert_existing_objects_matched().expect_partial()
       return True
-    except (tf.errors.OpError, AssertionError, ValueError, IndexError) as error:
+    except (
+      tf.errors.OpError,
+      AssertionError,
+      ValueError,
+      IndexError,
+    ) as error:
       logging.warning(
         '%s cannot be read (%s); trying the one before it.',
         path,
         _first_line(error),
       )
-  if manager.checkpoints:
+  if paths:
     raise UserError(
       f'{folder}: none of its checkpoints can be read; use another --workdir.'
     )
   return False
+
+
+def _checkpoints(folder: pathlib.Path) -> list[str]:
+  """Newest first, by the step in their names.
+
+  The files themselves count, not TensorFlow's list of them, which may be lost.
+  """
+  found = [path.with_suffix('') for path in folder.glob('ckpt-*.index')]
+  found.sort(key=lambda path: int(path.name.split('-')[1]), reverse=True)
+  return [str(path) for path in found]
+
+
+def _repair_list_of_checkpoints(folder: pathlib.Path) -> None:
+  """Writes the `checkpoint` file anew where it is lost or unreadable."""
+  paths = _checkpoints(folder)[::-1]
+  try:
+    if tf.train.get_checkpoint_state(str(folder)) or not paths:
+      return
+  except ValueError as error:
+    logging.warning('%s: %s; it is made anew.', folder, error)
+  tf.compat.v1.train.update_checkpoint_state(str(folder), paths[-1], paths)
 
 
 def load_average(model: keras.Model, folder: pathlib.Path) -> keras.Model:
@@ -281,10 +317,17 @@ class _Speed:
     return steps * samples / elapsed if steps else 0.0
 
 
+def _postfix(result: StepResult, rate: float) -> str:
+  text = f'loss {float(result.loss):.3f}, {rate:,.0f} samples/s'
+  skipped = int(result.skipped_steps)
+  return text + (f', {skipped} steps skipped' if skipped else '')
+
+
 def _write_scalars(result: StepResult, rate: float, step: int) -> None:
   tf.summary.scalar('loss', result.loss, step)
   tf.summary.scalar('gradient_norm', result.gradient_norm, step)
   tf.summary.scalar('samples_per_second', rate, step)
+  tf.summary.scalar('skipped_steps', result.skipped_steps, step)
   for name, value in result.metrics.items():
     tf.summary.scalar(name, value, step)
 

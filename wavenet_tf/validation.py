@@ -27,6 +27,7 @@ RESUMABLE_FIELDS = frozenset(
     'train_student.steps',
     'train_student.checkpoint_every_steps',
     'train_student.summary_every_steps',
+    'evaluate.utterances',
     'evaluate.audio_utterances',
     'evaluate.audio_seconds',
     'evaluate.temperature',
@@ -64,7 +65,16 @@ def validate(config: Config) -> Config:
       config.teacher.receptive_field_samples,
     )
     _check_distillation(config)
-  _check_positive('evaluate', config.evaluate, 'chunk_frames', 'temperature')
+  _check_positive(
+    'evaluate',
+    config.evaluate,
+    'utterances',
+    'audio_utterances',
+    'chunk_frames',
+    'temperature',
+  )
+  _check_not_negative('evaluate', config.evaluate, 'audio_seconds')
+  _check_seed('evaluate', config.evaluate)
   return config
 
 
@@ -79,8 +89,21 @@ def _check_choice(field, value, choices):
 
 def _check_positive(section, fields, *names):
   for name in names:
-    if getattr(fields, name) <= 0:
-      _fail(f'{section}.{name}', getattr(fields, name), 'a number above 0')
+    value = getattr(fields, name)
+    if not (value > 0 and math.isfinite(value)):
+      _fail(f'{section}.{name}', value, 'a number above 0')
+
+
+def _check_not_negative(section, fields, *names):
+  for name in names:
+    value = getattr(fields, name)
+    if not (value >= 0 and math.isfinite(value)):
+      _fail(f'{section}.{name}', value, '0 or more')
+
+
+def _check_seed(section, fields):
+  if not 0 <= fields.seed < 2**31:
+    _fail(f'{section}.seed', fields.seed, 'an integer in [0, 2^31)')
 
 
 def _check_share(field, value):
@@ -98,6 +121,8 @@ def _check_audio(audio):
     'mel_bins',
     'mel_floor',
   )
+  if audio.mel_floor >= 1:
+    _fail('audio.mel_floor', audio.mel_floor, 'a magnitude below 1')
   if audio.window_samples < audio.hop_samples:
     _fail(
       'audio.window_samples',
@@ -128,14 +153,19 @@ def _check_data(data):
     'min_seconds',
     'shard_megabytes',
     'workers',
-    'shuffle_utterances',
+    'shuffle_megabytes',
   )
+  _check_seed('data', data)
+  if not data.silence_dbfs <= 0:
+    _fail('data.silence_dbfs', data.silence_dbfs, 'a level of at most 0 dB')
 
 
 def _check_conditioning(config):
   factors = config.conditioning.upsample_factors
   _check_positive('conditioning', config.conditioning, 'channels')
-  if math.prod(factors) != config.audio.hop_samples:
+  if min(factors, default=0) < 1 or (
+    math.prod(factors) != config.audio.hop_samples
+  ):
     _fail(
       'conditioning.upsample_factors',
       f'{factors}, whose product is {math.prod(factors)}',
@@ -184,6 +214,12 @@ def _check_student(config):
     'gate_channels',
     'initial_scale',
   )
+  if not student.min_log_scale < student.max_log_scale:
+    _fail(
+      'student.min_log_scale',
+      student.min_log_scale,
+      f'less than student.max_log_scale = {student.max_log_scale}',
+    )
   if student.kernel_size < 2:
     _fail('student.kernel_size', student.kernel_size, '2 or more')
   if config.teacher.output != LOGISTIC_MIXTURE:
@@ -208,7 +244,15 @@ def _check_training(section, training, config, receptive_field):
     'checkpoint_every_steps',
     'summary_every_steps',
   )
+  _check_not_negative(section, training, 'warmup_steps')
+  _check_seed(section, training)
   _check_share(f'{section}.average_decay', training.average_decay)
+  if not 0 <= training.final_learning_rate_share <= 1:
+    _fail(
+      f'{section}.final_learning_rate_share',
+      training.final_learning_rate_share,
+      'a share in [0, 1]',
+    )
   hop = config.audio.hop_samples
   if training.crop_samples % hop:
     nearest = hop * max(1, round(training.crop_samples / hop))
@@ -229,6 +273,7 @@ def _check_training(section, training, config, receptive_field):
 
 def _check_distillation(config):
   distillation = config.distillation
+  _check_not_negative('distillation', distillation, 'power_weight')
   _check_positive(
     'distillation',
     distillation,
