@@ -33,6 +33,16 @@ def test_a_gain_of_six_decibels_is_measured_as_such():
   assert distance.mel_cepstral_db == pytest.approx(0, abs=1e-2)
 
 
+def test_mel_cepstral_distortion_of_one_coefficient():
+  bands = 40
+  ripple = 0.3 * np.cos(np.pi * 5 * (np.arange(bands) + 0.5) / bands)
+  a = np.random.default_rng(0).normal(size=(7, bands))
+  measured = evaluation._mel_cepstral_distortion(
+    (a + ripple).astype(np.float32), a.astype(np.float32)
+  )
+  assert measured == pytest.approx(10 / np.log(10) * 2**0.5 * 0.3, rel=1e-4)
+
+
 def test_long_term_spectrum_ignores_the_draw_of_the_noise():
   config = miniature()
   distance = evaluation.spectral_distance(

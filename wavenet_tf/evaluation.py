@@ -43,16 +43,25 @@ def spectral_distance(
     for x in (generated, recorded)
   )
   long_term = [10 * np.log10(np.mean(np.exp(2 * x), 0)) for x in (a, b)]
-  cepstra = tf.signal.mfccs_from_log_mel_spectrograms(np.stack([a, b]))[
-    :, :, 1 : _CEPSTRAL_COEFFICIENTS + 1
-  ].numpy()
-  squared = np.sum((cepstra[0] - cepstra[1]) ** 2, -1)
   return SpectralDistance(
     loudness_db=audio.rms_dbfs(generated) - audio.rms_dbfs(recorded),
     long_term_spectrum_db=_rms(long_term[0] - long_term[1]),
     log_mel_db=_DECIBELS_PER_NEPER * _rms(a - b),
-    mel_cepstral_db=float(10 / np.log(10) * np.mean(np.sqrt(2 * squared))),
+    mel_cepstral_db=_mel_cepstral_distortion(a, b),
   )
+
+
+def _mel_cepstral_distortion(a: np.ndarray, b: np.ndarray) -> float:
+  """(10 / ln 10) sqrt(2 sum_m (c_m - c'_m)^2), averaged over frames.
+
+  c_m = (2 / N) sum_n log_mel_n cos(pi m (n + 1/2) / N), so that log-mels are
+  c_0 / 2 + sum_m c_m cos(...).
+  """
+  difference = tf.signal.dct(a - b, norm='ortho').numpy()
+  # An orthonormal transform differs from c_m by this factor.
+  cepstra = difference * np.sqrt(2.0 / a.shape[-1])
+  squared = np.sum(cepstra[:, 1 : _CEPSTRAL_COEFFICIENTS + 1] ** 2, -1)
+  return float(10 / np.log(10) * np.mean(np.sqrt(2 * squared)))
 
 
 class Likelihood(NamedTuple):
@@ -78,7 +87,7 @@ def teacher_likelihood(
   frames = config.evaluate.chunk_frames
   hop = config.audio.hop_samples
 
-  @tf.function(jit_compile=True)
+  @tf.function(jit_compile=True, autograph=False)
   def score(levels, features, state):
     parameters, state = teacher.chunk(
       audio.waveform_from_levels(levels), Conditioning(features), state
@@ -104,7 +113,7 @@ def average_metrics(
   objective: Callable, batches: Iterable, seed: int
 ) -> dict[str, float]:
   """Means of an objective's metrics over batches of one shape."""
-  compiled = tf.function(objective, jit_compile=True)
+  compiled = tf.function(objective, jit_compile=True, autograph=False)
   rows = []
   for i, batch in enumerate(batches):
     _, metrics = compiled(batch, tf.constant([seed, i], tf.int32))

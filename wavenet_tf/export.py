@@ -30,11 +30,11 @@ class ServedStudent(tf.Module):
     self._synthesizer = sampling.Synthesizer(student, audio_config)
     self._audio = audio_config
 
-  @tf.function
+  @tf.function(autograph=False)
   def speak(self, mel, seed):
     return {'audio': self._synthesizer.synthesize(mel, seed)}
 
-  @tf.function
+  @tf.function(autograph=False)
   def features(self, audio):  # pylint: disable=redefined-outer-name
     return {'mel': _log_mel(audio, self._audio)}
 

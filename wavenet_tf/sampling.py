@@ -71,7 +71,9 @@ class Generator:
     self._audio = config.audio
     self._chunk_frames = config.evaluate.chunk_frames
     self._temperature = config.evaluate.temperature
-    self._compiled = tf.function(self._generate_chunk, jit_compile=jit_compile)
+    self._compiled = tf.function(
+      self._generate_chunk, jit_compile=jit_compile, autograph=False
+    )
 
   def __call__(self, features, seed) -> np.ndarray:
     """Whole waveforms.
@@ -163,12 +165,13 @@ class Synthesizer:
     self._block_samples = NOISE_BLOCK_FRAMES * audio_config.hop_samples
     self.synthesize = tf.function(
       self._synthesize,
+      autograph=False,
       input_signature=[
         tf.TensorSpec([None, None, audio_config.mel_bins], tf.float32, 'mel'),
         tf.TensorSpec([None, 2], tf.int32, 'seed'),
       ],
     )
-    self._compiled = tf.function(self._synthesize_chunk)
+    self._compiled = tf.function(self._synthesize_chunk, autograph=False)
 
   def __call__(self, features, seed) -> np.ndarray:
     """float32 `[B, frames, channels]`, one seed for all -> `[B, samples]`."""

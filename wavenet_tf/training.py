@@ -86,7 +86,7 @@ class Trainer:
       self._checkpoint, str(folder), _KEPT_CHECKPOINTS
     )
     self._compiled_step = tf.function(
-      self._take_step, jit_compile=training.jit_compile
+      self._take_step, jit_compile=training.jit_compile, autograph=False
     )
 
   @property
