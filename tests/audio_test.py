@@ -131,3 +131,7 @@ def test_loudness_of_a_full_scale_sine():
   sine = np.sin(np.linspace(0, 200 * np.pi, 100000, endpoint=False))
   assert audio.rms_dbfs(sine) == pytest.approx(-3.0103, abs=1e-3)
   assert audio.rms_dbfs(np.zeros(10)) == -120.0
+
+
+if __name__ == '__main__':
+  raise SystemExit(pytest.main([__file__]))

@@ -128,3 +128,7 @@ def test_no_server_is_one_sentence(protocol, tmp_path):
   assert done.returncode == 1
   assert 'Traceback' not in done.stderr
   assert '127.0.0.1:1' in done.stderr
+
+
+if __name__ == '__main__':
+  raise SystemExit(pytest.main([__file__]))

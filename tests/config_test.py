@@ -162,3 +162,7 @@ def test_receptive_fields_of_the_papers():
   sizes.kernel_size = 3
   assert sizes.receptive_field_samples == 6139 + 2
   assert sizes.dilations[:3] == sizes.dilations[10:13] == (1, 2, 4)
+
+
+if __name__ == '__main__':
+  raise SystemExit(pytest.main([__file__]))

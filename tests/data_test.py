@@ -492,3 +492,7 @@ def test_the_bundled_corpus_is_whole_and_small():
                 for u in corpus.utterances)  # fmt: skip
   assert 60 <= seconds <= 120
   assert sum(p.stat().st_size for p in folder.rglob('*')) < 4e6
+
+
+if __name__ == '__main__':
+  raise SystemExit(pytest.main([__file__]))

@@ -210,3 +210,7 @@ def test_quantize_is_idempotent_and_covers_every_level():
 
 def test_bits():
   assert distributions.bits(np.log(2.0)) == pytest.approx(1.0)
+
+
+if __name__ == '__main__':
+  raise SystemExit(pytest.main([__file__]))

@@ -317,3 +317,7 @@ def test_a_longer_teacher_under_an_old_student(chain):
     root / 'whole', '--config.train_teacher.steps=9',
     words=['train_teacher.steps', 'distilled from a teacher of 6 steps'],
   )  # fmt: skip
+
+
+if __name__ == '__main__':
+  raise SystemExit(pytest.main([__file__]))

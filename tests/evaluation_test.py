@@ -108,3 +108,7 @@ def test_average_metrics_averages_over_batches():
     batches, seed=0,
   )  # fmt: skip
   assert measured == pytest.approx({'value': 3.0, 'square': 41 / 3})
+
+
+if __name__ == '__main__':
+  raise SystemExit(pytest.main([__file__]))

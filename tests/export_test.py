@@ -163,3 +163,7 @@ def test_a_model_that_does_not_load_back_gets_no_version(tmp_path, monkeypatch):
   with pytest.raises(AssertionError):
     export.export(random_student(config), config, tmp_path)
   assert not list(tmp_path.iterdir())
+
+
+if __name__ == '__main__':
+  raise SystemExit(pytest.main([__file__]))

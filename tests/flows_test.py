@@ -145,3 +145,7 @@ def test_a_new_student_is_near_a_multiplication_by_its_initial_scale():
   scale = np.exp(output.log_scale)
   assert scale == pytest.approx(config.student.initial_scale, rel=0.2)
   assert np.abs(output.location).max() < 0.2 * config.student.initial_scale
+
+
+if __name__ == '__main__':
+  raise SystemExit(pytest.main([__file__]))

@@ -46,3 +46,7 @@ def test_only_decoding_knows_audio_formats():
   for module in (*OURS, *DATA, 'train_main'):
     if module not in ('data/decoding', 'data/sample/make_sample'):
       assert not imports_of(module) & {'soundfile', 'soxr', 'tensorflow_io'}
+
+
+if __name__ == '__main__':
+  raise SystemExit(pytest.main([__file__]))

@@ -88,3 +88,7 @@ def test_global_conditioning_is_added_at_every_sample(generator):
   expected = local @ v.numpy() + (global_ @ u.numpy())[:, None]
   np.testing.assert_allclose(stack.project(local, global_), expected, atol=1e-5)
   assert stack.project(None) is None
+
+
+if __name__ == '__main__':
+  raise SystemExit(pytest.main([__file__]))

@@ -159,3 +159,7 @@ def test_kl_of_a_student_that_is_the_teacher_is_zero():
   assert kl[0] == pytest.approx(0.0, abs=5e-3)
   assert kl[1] > 0.1
   assert kl[2] > 0.05
+
+
+if __name__ == '__main__':
+  raise SystemExit(pytest.main([__file__]))

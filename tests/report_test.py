@@ -5,6 +5,7 @@ import re
 
 from conftest import miniature
 import numpy as np
+import pytest
 
 from wavenet_tf import report
 
@@ -35,3 +36,7 @@ def test_report_links_to_files_that_exist(tmp_path):
 
 def test_table_is_aligned():
   assert report.table([('a', '1'), ('long', '2')]) == 'a     1\nlong  2'
+
+
+if __name__ == '__main__':
+  raise SystemExit(pytest.main([__file__]))

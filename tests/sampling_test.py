@@ -120,3 +120,7 @@ def test_noise_is_the_same_with_and_without_xla():
   plain = tf.function(draw)()
   compiled = tf.function(draw, jit_compile=True)()
   np.testing.assert_allclose(plain, compiled, rtol=1e-4, atol=1e-6)
+
+
+if __name__ == '__main__':
+  raise SystemExit(pytest.main([__file__]))

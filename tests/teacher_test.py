@@ -93,3 +93,7 @@ def test_same_seed_builds_the_same_weights():
   for a, b in zip(built[0], built[1]):
     np.testing.assert_array_equal(a, b)
   assert any((a != b).any() for a, b in zip(built[0], built[2]))
+
+
+if __name__ == '__main__':
+  raise SystemExit(pytest.main([__file__]))

@@ -260,3 +260,7 @@ def test_schedule_warms_up_and_decays():
     settings(steps=100, final_learning_rate_share=1.0)
   )
   assert float(constant(99)) == pytest.approx(0.05)
+
+
+if __name__ == '__main__':
+  raise SystemExit(pytest.main([__file__]))

@@ -52,3 +52,7 @@ def test_transposed_stage_is_a_transposed_convolution(generator):
     upsampler(tf.constant(features, tf.float32)), y[:, margin:-margin],
     atol=1e-5,
   )  # fmt: skip
+
+
+if __name__ == '__main__':
+  raise SystemExit(pytest.main([__file__]))
