@@ -17,7 +17,7 @@ import sys
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
 # pylint: disable=g-import-not-at-top,wrong-import-position
-from absl import app, flags
+from absl import app, flags, logging
 from ml_collections import config_flags
 import tensorflow as tf
 
@@ -452,6 +452,9 @@ def _run() -> None:
 
 
 def main(argv):
+  # What follows is meant for people; TensorFlow's notes on its work are not.
+  logging.set_verbosity(logging.WARNING)
+  tf.get_logger().setLevel('ERROR')
   if len(argv) > 1:
     raise app.UsageError(f'Not a flag: {argv[1]!r}.')
   try:
