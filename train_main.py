@@ -14,7 +14,7 @@ import random
 import sys
 
 # TensorFlow's start-up remarks would bury the first line a user should read.
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 # pylint: disable=g-import-not-at-top,wrong-import-position
 from absl import app, flags, logging
@@ -42,6 +42,8 @@ from wavenet_tf.config import Config, UserError
 
 _SAMPLE_CORPUS = pathlib.Path(__file__).parent / 'data' / 'sample'
 _MODES_OF_A_NEW_RUN = ('all', 'prepare')
+# Overrides of the other modes hold for one command.
+_MODES_THAT_SHAPE_A_RUN = ('all', 'prepare', 'train_teacher', 'train_student')
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum(
@@ -255,8 +257,14 @@ def generate(run: Run) -> None:
   targets = _targets(run)
   synthesize = _synthesizer(run, FLAGS.model)
   rate = run.config.audio.sample_rate_hz
+  bad = []
   for source, target in targets.items():
-    levels = _load(source, run.config.audio)
+    try:
+      levels = _load(source, run.config.audio)
+    except UserError as error:
+      print(error, file=sys.stderr)
+      bad.append(source)
+      continue
     waveform = audio.waveform_from_levels(levels[None])
     features = audio.log_mel(waveform, run.config.audio)
     speech = synthesize(features, (FLAGS.seed, 0))[0, : len(levels)]
@@ -265,6 +273,10 @@ def generate(run: Run) -> None:
     print(
       f'{target}: {len(speech) / rate:.2f} s, {audio.rms_dbfs(speech):.1f} '
       f'dBFS (input {audio.rms_dbfs(waveform[0].numpy()):.1f} dBFS).'
+    )
+  if bad:
+    raise UserError(
+      f'--input: {len(bad)} of {len(targets)} recordings were not copied.'
     )
 
 
@@ -275,12 +287,18 @@ def _targets(run) -> dict[pathlib.Path, pathlib.Path]:
       '--input: found nothing, expected an audio file or a folder of them.'
     )
   source = pathlib.Path(FLAGS.input)
+  if not source.exists():
+    raise UserError(f'--input: {source} does not exist.')
   output = pathlib.Path(FLAGS.output or run.workdir / 'samples' / FLAGS.model)
   if source.is_file():
     if output.suffix and output.suffix.lower() != '.wav':
       raise UserError(f'--output: found {output}, expected .wav or a folder.')
     targets = {source: output if output.suffix else output / source.stem}
   else:
+    if output.suffix.lower() == '.wav':
+      raise UserError(
+        f'--output: found {output}, expected a folder, as --input is one.'
+      )
     utterances = corpora.read_corpus(source, '--input').utterances
     targets = {u.path: output / u.path.relative_to(source) for u in utterances}
   targets = {s: target.with_suffix('.wav') for s, target in targets.items()}
@@ -377,6 +395,11 @@ def _load(path, audio_config):
 def _synthesizer(run, name):
   if name == 'teacher':
     return sampling.Generator(run.teacher(), run.config)
+  if not run.config.student.flow_layers:
+    raise UserError(
+      '--model: found student, but this run has none '
+      '(student.flow_layers is ()); use --model=teacher.'
+    )
   return sampling.Synthesizer(run.student(), run.config.audio)
 
 
@@ -448,7 +471,8 @@ def _open_run(workdir: pathlib.Path) -> Run:
 def _run() -> None:
   run = _open_run(pathlib.Path(FLAGS.workdir))
   _MODES[FLAGS.mode](run)
-  config_lib.save(run.config, run.workdir / 'config.json')
+  if FLAGS.mode in _MODES_THAT_SHAPE_A_RUN:
+    config_lib.save(run.config, run.workdir / 'config.json')
 
 
 def main(argv):

@@ -85,7 +85,7 @@ def validation_names(
     return hashlib.sha256(f'{seed}/{group}'.encode()).digest()
 
   groups = sorted({u.group or u.name for u in utterances}, key=rank)
-  count = min(max(1, round(share * len(groups))), len(groups) - 1)
+  count = min(max(1, round(share * len(groups))), max(1, len(groups) - 1))
   chosen = set(groups[:count])
   return {u.name for u in utterances if (u.group or u.name) in chosen}
 
@@ -98,7 +98,13 @@ def _read(root):
   return Corpus(
     'folder',
     [
-      Utterance(_name(root, path), path, _text(path.with_suffix('.txt')))
+      # One recording in two formats is one utterance.
+      Utterance(
+        _name(root, path),
+        path,
+        _text(path.with_suffix('.txt')),
+        group=_name(root, path.with_suffix('')),
+      )
       for path in _audio_files(root)
     ],
   )

@@ -91,8 +91,8 @@ def _prepare(config, corpus, data_dir, folder):
   for split in writers:
     if not manifest.of_split(split):
       raise UserError(
-        f'--data_dir: no usable recording is left for {split}; the first '
-        f'one left out: {rejected[0]["reason"]}'
+        f'--data_dir: no usable recording is left for {split}; add some. '
+        f'Left out: {[r["reason"] for r in rejected][:3]}'
       )
   shards.write_manifest(folder, manifest)
   return manifest
@@ -102,8 +102,8 @@ def _check_rejected(config, rejected, total):
   if len(rejected) > config.data.max_bad_share * total:
     raise UserError(
       f'--data_dir: {len(rejected)} of {total} recordings cannot be used, '
-      f'more than data.max_bad_share = {config.data.max_bad_share}; the '
-      f'first: {rejected[0]["reason"]}'
+      f'more than data.max_bad_share = {config.data.max_bad_share}; mend or '
+      f'remove them, or raise it. The first: {rejected[0]["reason"]}'
     )
 
 
@@ -137,7 +137,7 @@ def _check_content(config, path, levels):
   if seconds < config.data.min_seconds:
     raise decoding.BadRecording(
       f'{path}: lasts {seconds:.3f} s, expected at least data.min_seconds = '
-      f'{config.data.min_seconds} s.'
+      f'{config.data.min_seconds} s (lower that to keep it).'
     )
   peak = np.abs(levels.astype(np.int32)).max() / audio.FULL_SCALE
   if peak < 10.0 ** (config.data.silence_dbfs / 20.0):

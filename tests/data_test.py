@@ -297,6 +297,24 @@ def test_two_microphones_of_one_utterance_stay_on_one_side():
     assert {f'{name[:-1]}1', f'{name[:-1]}2'} <= chosen
 
 
+def test_two_formats_of_one_recording_stay_on_one_side(tmp_path):
+  for i in range(6):
+    write(tmp_path / f'{i}.wav')
+    write(tmp_path / f'{i}.flac')
+  utterances = corpora.read_corpus(tmp_path).utterances
+  chosen = corpora.validation_names(utterances, 0.3, 0)
+  assert len(chosen) == 4
+  assert {n.split('.')[0] + '.wav' for n in chosen} <= chosen
+
+
+def test_one_recording_in_two_formats_is_too_little(tmp_path):
+  write(tmp_path / 'corpus' / 'a.wav')
+  write(tmp_path / 'corpus' / 'a.flac')
+  with pytest.raises(UserError, match='is left for train'):
+    preparation.prepare(miniature(), tmp_path / 'corpus', tmp_path / 'data')
+  assert not (tmp_path / 'data').exists()
+
+
 def test_text_that_is_not_utf8(tmp_path):
   write(tmp_path / 'wavs' / 'a.wav')
   (tmp_path / 'metadata.csv').write_bytes(b'a|caf\xe9|caf\xe9\n')

@@ -192,6 +192,10 @@ def test_a_softmax_teacher_goes_through_without_a_student(chain):
     root / 'softmax', '--mode=export',
     words=['student.flow_layers', 'no student to export'],
   )  # fmt: skip
+  refused(
+    root / 'softmax', '--mode=generate', f'--input={root / "corpus"}',
+    words=['--model=teacher'],
+  )  # fmt: skip
 
 
 # Bad input: one sentence on standard error, exit status 1, nothing new.
@@ -309,6 +313,28 @@ def test_generate_does_not_write_over_its_input(chain):
   ):
     refused(root / 'whole', '--mode=generate', *flags, words=['--output'])
   assert (root / 'corpus' / '0.wav').read_bytes() == before
+
+
+def test_a_folder_with_a_bad_file_is_copied_but_for_that_file(chain, tmp_path):
+  root, _ = chain
+  write(tmp_path / 'in' / 'a.wav')
+  (tmp_path / 'in' / 'broken.wav').write_text('text')
+  write(tmp_path / 'in' / 'c.wav')
+  refused(
+    root / 'whole', '--mode=generate', f'--input={tmp_path / "in"}',
+    f'--output={tmp_path / "out"}',
+    words=['broken.wav: is not audio', '1 of 3 recordings'],
+  )  # fmt: skip
+  assert sorted(p.name for p in (tmp_path / 'out').iterdir()) == [
+    'a.wav', 'c.wav'
+  ]  # fmt: skip
+
+
+def test_an_override_of_generate_holds_for_one_command(chain):
+  root, _ = chain
+  before = (root / 'whole' / 'config.json').read_bytes()
+  speak(root, 'teacher', '--config.evaluate.temperature=0.5')
+  assert (root / 'whole' / 'config.json').read_bytes() == before
 
 
 def test_a_longer_teacher_under_an_old_student(chain):

@@ -318,7 +318,9 @@ class _Speed:
 
 
 def _postfix(result: StepResult, rate: float) -> str:
-  text = f'loss {float(result.loss):.3f}, {rate:,.0f} samples/s'
+  text = f'loss {float(result.loss):.3f}'
+  if rate:
+    text += f', {rate:,.0f} samples/s'
   skipped = int(result.skipped_steps)
   return text + (f', {skipped} steps skipped' if skipped else '')
 

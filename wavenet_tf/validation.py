@@ -298,5 +298,6 @@ def check_same_run(saved: Config, asked: Config, workdir) -> None:
     if before[field] != value and field not in RESUMABLE_FIELDS:
       raise UserError(
         f'{field}: found {value}, but {workdir} was made with '
-        f'{before[field]}; use that value, or another --workdir.'
+        f'{before[field]}; use that value (without --preset, '
+        'a run takes its own), or another --workdir.'
       )
