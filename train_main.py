@@ -8,6 +8,7 @@ python train_main.py --mode=generate --workdir=runs/voice --input=a.wav
 import dataclasses
 import functools
 import itertools
+import json
 import os
 import pathlib
 import random
@@ -25,13 +26,15 @@ from data import corpora, dataset, decoding, preparation, shards
 from wavenet_tf import (
   audio,
   evaluation,
-  losses,
+  health,
+  objectives,
   presets,
   report,
   sampling,
   training,
   validation,
 )
+from wavenet_tf import classifier as classifier_lib
 from wavenet_tf import config as config_lib
 from wavenet_tf import export as export_lib
 from wavenet_tf import student as student_lib
@@ -43,7 +46,13 @@ from wavenet_tf.config import Config, UserError
 _SAMPLE_CORPUS = pathlib.Path(__file__).parent / 'data' / 'sample'
 _MODES_OF_A_NEW_RUN = ('all', 'prepare')
 # Overrides of the other modes hold for one command.
-_MODES_THAT_SHAPE_A_RUN = ('all', 'prepare', 'train_teacher', 'train_student')
+_MODES_THAT_SHAPE_A_RUN = (
+  'all',
+  'prepare',
+  'train_teacher',
+  'train_student',
+  'train_classifier',
+)
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum(
@@ -54,11 +63,13 @@ flags.DEFINE_enum(
     'prepare',
     'train_teacher',
     'train_student',
+    'train_classifier',
     'generate',
     'evaluate',
     'export',
   ],
-  'What to do; `all` does everything but `generate`, in order.',
+  'What to do; `all` does everything but `train_classifier` and `generate`, '
+  'in order.',
 )
 flags.DEFINE_string('workdir', 'runs/demo', 'Folder of the run.')
 flags.DEFINE_enum(
@@ -121,9 +132,9 @@ class Run:
   def manifest(self) -> shards.Manifest:
     return shards.read_manifest(self.data, self.config.audio)
 
-  def validation(self, count: int) -> list[shards.Example]:
+  def validation(self, count: int, every: int = 1) -> list[shards.Example]:
     examples = shards.read_examples(self.data, self.manifest, shards.VALIDATION)
-    return list(itertools.islice(examples, count))
+    return list(itertools.islice(examples, 0, count * every, every))
 
   def teacher(self) -> teacher_lib.Teacher:
     return training.load_average(
@@ -134,6 +145,44 @@ class Run:
     return training.load_average(
       student_lib.build_student(self.config), self.workdir / 'student'
     )
+
+  @property
+  def classes_path(self) -> pathlib.Path:
+    """The names of the classifier's classes, kept beside its weights."""
+    return self.workdir / 'classifier' / 'classes.json'
+
+  def classifier(self) -> classifier_lib.Classifier:
+    classes = []
+    if self.classes_path.exists():
+      classes = json.loads(self.classes_path.read_text('utf-8'))
+    return training.load_average(
+      classifier_lib.build_classifier(self.config, max(1, len(classes))),
+      self.workdir / 'classifier',
+    )
+
+  def listener(self):
+    """The frozen classifier of the perceptual loss, or None without one."""
+    settings = self.config.distillation
+    if not settings.is_perceptual:
+      return None
+    if not settings.classifier_workdir:
+      return self.classifier()
+    field = 'distillation.classifier_workdir'
+    workdir = pathlib.Path(settings.classifier_workdir)
+    path = workdir / 'config.json'
+    if not path.exists():
+      raise UserError(
+        f'{field}: {path} does not exist; name the --workdir in which '
+        '--mode=train_classifier was run.'
+      )
+    config = config_lib.load(path)
+    rates = [c.audio.sample_rate_hz for c in (self.config, config)]
+    if rates[0] != rates[1]:
+      raise UserError(
+        f'{field}: the classifier in {workdir} listens at {rates[1]} Hz, '
+        f'expected audio.sample_rate_hz = {rates[0]}; train one at that rate.'
+      )
+    return Run(config, workdir, config.train_teacher.steps).classifier()
 
 
 def prepare(run: Run) -> None:
@@ -180,7 +229,8 @@ def train_teacher(run: Run) -> None:
   _seed_initial_weights(run.config.train_teacher)
   teacher = teacher_lib.build_teacher(run.config)
   generate = sampling.Generator(teacher, run.config)
-  _train(run, 'teacher', teacher, losses.teacher_objective(teacher), generate)
+  objective = objectives.teacher_objective(teacher)
+  _train(run, 'teacher', teacher, objective, generate)
 
 
 def train_student(run: Run) -> None:
@@ -197,9 +247,87 @@ def train_student(run: Run) -> None:
     run,
     'student',
     student,
-    losses.student_objective(teacher, student, run.config.distillation),
+    objectives.student_objective(
+      teacher,
+      student,
+      run.config.distillation,
+      run.config.audio.sample_rate_hz,
+      run.listener(),
+    ),
     synthesize,
+    _health_watch(run, teacher, student),
   )
+
+
+def _health_watch(run, teacher, student):
+  """-> step -> the student's health, into TensorBoard and as warnings."""
+  config = run.config
+  batches = dataset.validation_batches(
+    run.validation(health.CROPS),
+    config.audio,
+    config.train_student.crop_samples,
+  )
+  measure = health.measurer(teacher, student, batches, config)
+
+  def watch(step):
+    measurement = measure()
+    health.write_summaries(measurement, step)
+    for warning in health.warnings(measurement.health):
+      logging.warning('Student at step %d: %s', step, warning)
+
+  return watch
+
+
+def train_classifier(run: Run) -> None:
+  """Frames of raw audio -> the labels that the corpus brings."""
+  sizes, settings = run.config.classifier, run.config.train_classifier
+  rate = run.config.audio.sample_rate_hz
+  classes = run.manifest.vocabularies[sizes.labels]
+  if len(classes) < 2:
+    raise UserError(
+      f'classifier.labels: found {sizes.labels!r}, of which '
+      f'{run.manifest.corpus["folder"]} has {len(classes)}, expected at least '
+      'two to tell apart; add labels (README, "Labels") and prepare a new '
+      '--workdir, or choose another kind.'
+    )
+  print(
+    f'Classifier: {len(classes)} {sizes.labels}, receptive field '
+    f'{1000 * sizes.receptive_field_samples / rate:.0f} ms and '
+    f'{sizes.frame_layers} frames of {sizes.frame_milliseconds:g} ms to '
+    'either side.'
+  )
+  _seed_initial_weights(settings)
+  classifier = classifier_lib.build_classifier(run.config, len(classes))
+  run.classes_path.parent.mkdir(exist_ok=True)
+  config_lib.write_text(run.classes_path, json.dumps(classes) + '\n')
+  objective = objectives.classifier_objective(
+    classifier, sizes.next_sample_weight
+  )
+  _train(
+    run,
+    'classifier',
+    classifier,
+    objective,
+    label_kind=sizes.labels,
+    frame_samples=classifier.frame_samples,
+  )
+  measured = _measure_classifier(run)
+  print(report.table(report.classifier_rows(measured)))
+
+
+def _measure_classifier(run):
+  """Accuracies on validation utterances, spread over all of them."""
+  config, manifest = run.config, run.manifest
+  count = config.evaluate.utterances
+  every = -(-len(manifest.of_split(shards.VALIDATION)) // count)
+  examples = run.validation(count, every)
+  classifier = run.classifier()
+  kind = config.classifier.labels
+  labels = [
+    dataset.frame_labels(e, 0, len(e.levels), kind, classifier.frame_samples)
+    for e in examples
+  ]
+  return evaluation.classifier_accuracy(classifier, config, examples, labels)
 
 
 def _untrained_student(run, teacher):
@@ -220,9 +348,21 @@ def _seed_initial_weights(settings):
   random.seed(settings.seed)
 
 
-def _train(run, name, model, objective, synthesize):
-  """Trains one model; each checkpoint is also a sound in TensorBoard."""
+def _train(run, name, model, objective, synthesize=None, watch=None, **labels):
+  """Trains one model; each checkpoint is also a sound in TensorBoard.
+
+  Args:
+    run: of this command.
+    name: of the model's folder and of its section of the configuration.
+    model: whose variables exist.
+    objective: (batch, seed) -> (loss, metrics).
+    synthesize: (features, seed) -> waveform, or None where nothing speaks.
+    watch: called with the step after the sound of each checkpoint, or None.
+    **labels: of the batches, see `dataset.training_batches`.
+  """
   settings = getattr(run.config, f'train_{name}')
+  # An interrupted run goes on with what was asked for now.
+  config_lib.save(run.config, run.workdir / 'config.json')
   trainer = training.Trainer(model, objective, settings, run.workdir / name)
   trainer.restore()
   if trainer.steps_done >= settings.steps:
@@ -238,7 +378,11 @@ def _train(run, name, model, objective, synthesize):
     shuffle_megabytes=run.config.data.shuffle_megabytes,
     seed=settings.seed,
     start_step=trainer.steps_done,
+    **labels,
   )
+  if synthesize is None:
+    trainer.run(batches)
+    return
   example = _shortened(run, run.validation(1)[0], seconds=1.0)
 
   def listen(step):
@@ -248,6 +392,8 @@ def _train(run, name, model, objective, synthesize):
       run.config.audio,
       step,
     )
+    if watch is not None:
+      watch(step)
 
   trainer.run(batches, listen)
 
@@ -327,6 +473,7 @@ def evaluate(run: Run) -> None:
     teacher,
     run.student() if has_student else None,
     _untrained_student(run, teacher) if has_student else None,
+    run.listener() if has_student else None,
   )
   results = evaluation.measure(
     config,
@@ -349,6 +496,8 @@ def evaluate(run: Run) -> None:
   ]
   copies = evaluation.copies(config, models, chosen)
   results.update(copies.results)
+  if any((run.workdir / 'classifier').glob('ckpt-*.index')):
+    results['classifier'] = _measure_classifier(run)
   pictures, sounds = _write_samples(run, copies.waveforms)
   rows = report.rows(results, run.workdir)
   report.write(run.workdir / 'report', results, rows, pictures, sounds)
@@ -369,7 +518,10 @@ def export(run: Run) -> None:
 def everything(run: Run) -> None:
   prepare(run)
   train_teacher(run)
+  distillation = run.config.distillation
   if run.config.student.flow_layers:
+    if distillation.is_perceptual and not distillation.classifier_workdir:
+      train_classifier(run)
     train_student(run)
     export(run)
   else:
@@ -439,6 +591,7 @@ _MODES = {
   'prepare': prepare,
   'train_teacher': train_teacher,
   'train_student': train_student,
+  'train_classifier': train_classifier,
   'generate': generate,
   'evaluate': evaluate,
   'export': export,

@@ -2,10 +2,13 @@
 
 import hashlib
 import pathlib
+import re
 from typing import NamedTuple
 
 from data import decoding
 from wavenet_tf.config import UserError
+
+_PATTERN = re.compile(r'(?P<word>[^_]+)_(?P<speaker>[^_]+)_\d+')
 
 
 class Utterance(NamedTuple):
@@ -17,6 +20,8 @@ class Utterance(NamedTuple):
     text: what is said, or ''.
     speaker: who says it, or ''.
     group: utterances of one group go to the same side of the split.
+    word: the one word that the whole recording is, or ''.
+    label_path: the file of its phones and their times (`labels.py`), or None.
   """
 
   name: str
@@ -24,10 +29,12 @@ class Utterance(NamedTuple):
   text: str = ''
   speaker: str = ''
   group: str = ''
+  word: str = ''
+  label_path: pathlib.Path | None = None
 
 
 class Corpus(NamedTuple):
-  layout: str  # 'ljspeech', 'vctk' or 'folder'
+  layout: str  # 'ljspeech', 'vctk', 'pattern' or 'folder'
   utterances: list[Utterance]
 
 
@@ -36,7 +43,12 @@ def read_corpus(root: pathlib.Path, flag: str = '--data_dir') -> Corpus:
 
   - LJ Speech: `metadata.csv` (`id|text|normalised text`) beside `wavs/`;
   - VCTK: `wav48*/<speaker>/*`, transcripts in `txt/<speaker>/*.txt`;
+  - files `{word}_{speaker}_{number}` and no others, all directly in the folder,
+    with two words or two speakers at least (the Free Spoken Digit Dataset);
   - any other tree of audio files; a `.txt` beside a file is its text.
+
+  Phones and their times are read from `x.lab` beside the audio file `x.*`, or
+  from the same path under `<root>/lab/`.
 
   Args:
     root: the folder.
@@ -95,17 +107,33 @@ def _read(root):
     return Corpus('ljspeech', _read_ljspeech(root))
   if any(root.glob('wav48*')):
     return Corpus('vctk', _read_vctk(root))
+  return _read_folder(root)
+
+
+def _read_folder(root):
+  found = [
+    # One recording in two formats is one utterance.
+    Utterance(
+      _name(root, path),
+      path,
+      _text(path.with_suffix('.txt')),
+      group=_name(root, path.with_suffix('')),
+      label_path=_label_path(root, path, _name(root, path.with_suffix(''))),
+    )
+    for path in _audio_files(root)
+  ]
+  matches = [_PATTERN.fullmatch(u.path.stem) for u in found]
+  if not all(matches) or any(u.path.parent != root for u in found):
+    return Corpus('folder', found)
+  words = {match['word'] for match in matches}
+  speakers = {match['speaker'] for match in matches}
+  if len(words) < 2 and len(speakers) < 2:
+    return Corpus('folder', found)
   return Corpus(
-    'folder',
+    'pattern',
     [
-      # One recording in two formats is one utterance.
-      Utterance(
-        _name(root, path),
-        path,
-        _text(path.with_suffix('.txt')),
-        group=_name(root, path.with_suffix('')),
-      )
-      for path in _audio_files(root)
+      u._replace(word=match['word'], speaker=match['speaker'])
+      for u, match in zip(found, matches)
     ],
   )
 
@@ -130,7 +158,12 @@ def _read_ljspeech(root):
     if name and name not in present
   }
   return [
-    Utterance(name, path, texts.get(name, ''))
+    Utterance(
+      name,
+      path,
+      texts.get(name, ''),
+      label_path=_label_path(root, path, name),
+    )
     for name, path in sorted((present | missing).items())
   ]
 
@@ -142,8 +175,16 @@ def _read_vctk(root):
       # Two microphones heard one utterance: p225_001_mic1, p225_001_mic2.
       stem, speaker = path.stem.split('_mic')[0], path.parent.name
       text = _text(root / 'txt' / speaker / f'{stem}.txt')
+      group = f'{speaker}/{stem}'
       found.append(
-        Utterance(_name(root, path), path, text, speaker, f'{speaker}/{stem}')
+        Utterance(
+          _name(root, path),
+          path,
+          text,
+          speaker,
+          group,
+          label_path=_label_path(root, path, group),
+        )
       )
   return found
 
@@ -160,6 +201,12 @@ def _audio_files(root):
 
 def _name(root, path):
   return path.relative_to(root).as_posix()
+
+
+def _label_path(root, path, name):
+  beside = path.with_suffix('.lab')
+  apart = root / 'lab' / f'{name}.lab'
+  return next((p for p in (beside, apart) if p.is_file()), None)
 
 
 def _text(path):

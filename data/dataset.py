@@ -26,10 +26,13 @@ class Batch(NamedTuple):
   Attributes:
     levels: int32 `[B, T]`, 16-bit levels.
     features: float32 `[B, T / hop + 2 MARGIN_FRAMES, channels]`.
+    labels: int32 `[B, F]`, the id at the centre of each frame of the
+      classifier, -1 where there is none; `[B, 0]` where none were asked for.
   """
 
   levels: tf.Tensor
   features: tf.Tensor
+  labels: tf.Tensor | None = None
 
 
 def training_batches(
@@ -42,6 +45,8 @@ def training_batches(
   shuffle_megabytes: int,
   seed: int,
   start_step: int = 0,
+  label_kind: str | None = None,
+  frame_samples: int = 0,
 ) -> tf.data.Dataset:
   """Endless `Batch`es of random crops that begin on a frame.
 
@@ -56,6 +61,8 @@ def training_batches(
     shuffle_megabytes: about the size of the shuffle buffer.
     seed: of order and crops.
     start_step: batches that were already consumed.
+    label_kind: of the labels of a batch, or None for none.
+    frame_samples: samples that one label stands for.
   """
   paths = shards.shard_paths(folder, manifest, shards.TRAIN)
   utterances = len(manifest.of_split(shards.TRAIN))
@@ -75,6 +82,8 @@ def training_batches(
         crop_samples,
         seed,
         n,
+        label_kind,
+        frame_samples,
       ),
       num_parallel_calls=tf.data.AUTOTUNE,
       deterministic=True,
@@ -98,7 +107,9 @@ def _epoch(paths, seed, epoch, buffer):
   return records.shuffle(buffer, epoch_seed, reshuffle_each_iteration=False)
 
 
-def _crop(example, audio_config, crop_samples, seed, n):
+def _crop(
+  example, audio_config, crop_samples, seed, n, label_kind, frame_samples
+):
   hop = audio_config.hop_samples
   frames = crop_samples // hop
   last_start = tf.maximum(tf.shape(example.features)[0] - frames, 0)
@@ -120,11 +131,37 @@ def _crop(example, audio_config, crop_samples, seed, n):
   return Batch(
     tf.ensure_shape(tf.cast(levels, tf.int32), [crop_samples]),
     tf.ensure_shape(features, [wanted, audio_config.mel_bins]),
+    frame_labels(example, start * hop, crop_samples, label_kind, frame_samples),
   )
 
 
+def frame_labels(example, start, crop_samples, label_kind, frame_samples):
+  """Ids at the centres of a crop's frames, int32 `[F]`; -1 where none is.
+
+  Args:
+    example: whose segments to read.
+    start: its sample at which the crop begins.
+    crop_samples: length of the crop, of which F = T // frame_samples.
+    label_kind: of the segments; None for no labels, `[0]`.
+    frame_samples: length of a frame.
+  """
+  if label_kind is None:
+    return tf.zeros([0], tf.int32)
+  centres = tf.range(frame_samples // 2, crop_samples, frame_samples)
+  centres = centres[: crop_samples // frame_samples]
+  segments = example.segments[label_kind]
+  # A segment holds the samples before its end; beyond the last is no label.
+  index = tf.searchsorted(segments.ends, start + centres, side='right')
+  return tf.gather(tf.concat([segments.ids, [-1]], 0), index)
+
+
 def validation_batches(
-  examples, audio_config: AudioConfig, crop_samples: int
+  examples,
+  audio_config: AudioConfig,
+  crop_samples: int,
+  *,
+  label_kind: str | None = None,
+  frame_samples: int = 0,
 ) -> list[Batch]:
   """Consecutive crops of whole utterances, one a batch, all of one shape.
 
@@ -151,6 +188,9 @@ def validation_batches(
             [[0, 0], [0, missing], [0, 0]],
             constant_values=audio_config.log_mel_floor,
           ),
+          frame_labels(
+            example, start * hop, crop_samples, label_kind, frame_samples
+          )[None],
         )
       )
   return batches

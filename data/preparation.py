@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import tqdm
 
-from data import corpora, decoding, shards
+from data import corpora, decoding, labels, shards
 from wavenet_tf import audio
 from wavenet_tf.config import Config, UserError
 
@@ -17,6 +17,7 @@ from wavenet_tf.config import Config, UserError
 class _Decoded(NamedTuple):
   utterance: corpora.Utterance
   levels: np.ndarray | None  # None: rejected
+  segments: dict[str, labels.Segments]
   reason: str
 
 
@@ -65,8 +66,9 @@ def _prepare(config, corpus, data_dir, folder):
     split: shards.ShardWriter(folder, split, config.data.shard_megabytes)
     for split in (shards.TRAIN, shards.VALIDATION)
   }
+  vocabularies = labels.vocabularies(corpus.utterances)
   utterances, rejected = [], []
-  for decoded in _decode_all(config, corpus.utterances):
+  for decoded in _decode_all(config, corpus.utterances, vocabularies):
     name, path = decoded.utterance.name, decoded.utterance.path
     if decoded.levels is None:
       rejected.append({'file': str(path), 'reason': decoded.reason})
@@ -84,6 +86,7 @@ def _prepare(config, corpus, data_dir, folder):
       / config.audio.sample_rate_hz,
       'audio': dataclasses.asdict(config.audio),
     },
+    vocabularies=vocabularies,
     utterances=utterances,
     rejected=rejected,
     shards=[s for writer in writers.values() for s in writer.close()],
@@ -107,7 +110,7 @@ def _check_rejected(config, rejected, total):
     )
 
 
-def _decode_all(config, utterances):
+def _decode_all(config, utterances, vocabularies):
   """Yields `_Decoded` in order, decoding a few files ahead."""
   ahead = 4 * config.data.workers
   with (
@@ -116,19 +119,21 @@ def _decode_all(config, utterances):
   ):
     for i in range(0, len(utterances), ahead):
       for decoded in pool.map(
-        lambda u: _decode(config, u), utterances[i : i + ahead]
+        lambda u: _decode(config, u, vocabularies), utterances[i : i + ahead]
       ):
         progress.update()
         yield decoded
 
 
-def _decode(config, utterance):
+def _decode(config, utterance, vocabularies):
+  rate = config.audio.sample_rate_hz
   try:
-    levels = decoding.load(utterance.path, config.audio.sample_rate_hz)
+    levels = decoding.load(utterance.path, rate)
     _check_content(config, utterance.path, levels)
-    return _Decoded(utterance, levels, '')
+    segments = labels.segments(utterance, len(levels), rate, vocabularies)
+    return _Decoded(utterance, levels, segments, '')
   except decoding.BadRecording as error:
-    return _Decoded(utterance, None, str(error))
+    return _Decoded(utterance, None, {}, str(error))
 
 
 def _check_content(config, path, levels):
@@ -150,7 +155,9 @@ def _check_content(config, path, levels):
 def _example(config, decoded):
   waveform = audio.waveform_from_levels(decoded.levels[None])
   features = audio.log_mel(waveform, config.audio)[0].numpy()
-  return shards.Example(decoded.utterance.name, decoded.levels, features)
+  return shards.Example(
+    decoded.utterance.name, decoded.levels, features, decoded.segments
+  )
 
 
 def _entry(config, decoded, split):
@@ -160,6 +167,7 @@ def _entry(config, decoded, split):
     'samples': len(decoded.levels),
     'text': decoded.utterance.text,
     'speaker': decoded.utterance.speaker,
+    'word': decoded.utterance.word,
   }
   if split == shards.VALIDATION:
     entry['flac_bytes'] = decoding.flac_bytes(

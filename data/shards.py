@@ -14,13 +14,14 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from data.labels import NO_SEGMENTS, Segments
 from wavenet_tf import config as config_lib
-from wavenet_tf.config import UserError
+from wavenet_tf.config import LABEL_KINDS, UserError
 
 MANIFEST = 'manifest.json'
 TRAIN = 'train'
 VALIDATION = 'validation'
-_VERSION = 1
+_VERSION = 2
 
 
 class Example(NamedTuple):
@@ -30,11 +31,13 @@ class Example(NamedTuple):
     name: as in the corpus.
     levels: int16 `[T]`.
     features: float32 `[ceil(T / hop), channels]` at frame rate.
+    segments: by kind of label; none of a kind that the utterance lacks.
   """
 
   name: str
   levels: np.ndarray
   features: np.ndarray
+  segments: dict[str, Segments] = {kind: NO_SEGMENTS for kind in LABEL_KINDS}
 
 
 class ShardWriter:
@@ -88,7 +91,8 @@ class Manifest(NamedTuple):
 
   Attributes:
     corpus: layout, folder, seconds, and the audio section it was made with.
-    utterances: dictionaries `name, split, samples, text, speaker`, and
+    vocabularies: by kind of label, its sorted names; ids count in them.
+    utterances: dictionaries `name, split, samples, text, speaker, word`, and
       `flac_bytes` for the validation split.
     rejected: dictionaries `file, reason`.
     shards: dictionaries `file, split, records, sha256`.
@@ -96,6 +100,7 @@ class Manifest(NamedTuple):
 
   version: int
   corpus: dict
+  vocabularies: dict[str, list[str]]
   utterances: list[dict]
   rejected: list[dict]
   shards: list[dict]
@@ -173,28 +178,38 @@ def serialize(example: Example) -> bytes:
   def feature(value):
     return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
 
+  fields = {
+    'name': feature(example.name.encode()),
+    'levels': feature(example.levels.astype('<i2').tobytes()),
+    'features': feature(example.features.astype('<f4').tobytes()),
+  }
+  for kind, segments in example.segments.items():
+    fields[f'{kind}_ends'] = feature(segments.ends.astype('<i4').tobytes())
+    fields[f'{kind}_ids'] = feature(segments.ids.astype('<i4').tobytes())
   return tf.train.Example(
-    features=tf.train.Features(
-      feature={
-        'name': feature(example.name.encode()),
-        'levels': feature(example.levels.astype('<i2').tobytes()),
-        'features': feature(example.features.astype('<f4').tobytes()),
-      }
-    )
+    features=tf.train.Features(feature=fields)
   ).SerializeToString()
 
 
 def parse(record, channels: int) -> Example:
   """Inverse of `serialize` as TensorFlow operations."""
   spec = tf.io.FixedLenFeature([], tf.string)
-  fields = tf.io.parse_single_example(
-    record, {'name': spec, 'levels': spec, 'features': spec}
-  )
+  names = ['name', 'levels', 'features']
+  for kind in LABEL_KINDS:
+    names += [f'{kind}_ends', f'{kind}_ids']
+  fields = tf.io.parse_single_example(record, dict.fromkeys(names, spec))
   features = tf.io.decode_raw(fields['features'], tf.float32)
   return Example(
     fields['name'],
     tf.io.decode_raw(fields['levels'], tf.int16),
     tf.reshape(features, [-1, channels]),
+    {
+      kind: Segments(
+        tf.io.decode_raw(fields[f'{kind}_ends'], tf.int32),
+        tf.io.decode_raw(fields[f'{kind}_ids'], tf.int32),
+      )
+      for kind in LABEL_KINDS
+    },
   )
 
 
@@ -220,4 +235,8 @@ def read_examples(
       example.name.numpy().decode(),
       example.levels.numpy(),
       example.features.numpy(),
+      {
+        kind: Segments(segments.ends.numpy(), segments.ids.numpy())
+        for kind, segments in example.segments.items()
+      },
     )

@@ -69,7 +69,7 @@ CONTRADICTIONS = [
   ('distillation.draws_per_step', 0, ['distillation.draws_per_step']),
   (
     'distillation.power_window_samples',
-    10_000,
+    (10_000,),
     ['distillation.power_window_samples', '3200'],
   ),
   ('evaluate.chunk_frames', 0, ['evaluate.chunk_frames']),
@@ -87,6 +87,22 @@ CONTRADICTIONS = [
   ('distillation.power_weight', -1.0, ['distillation.power_weight']),
   ('data.min_seconds', float('nan'), ['data.min_seconds']),
   ('data.silence_dbfs', 6.0, ['data.silence_dbfs']),
+  ('classifier.labels', 'letters', ['classifier.labels', 'phones', 'words']),
+  ('classifier.kernel_size', 1, ['classifier.kernel_size', '2 or more']),
+  ('classifier.frame_layers', -1, ['classifier.frame_layers', '0 or more']),
+  ('classifier.next_sample_weight', -1.0, ['classifier.next_sample_weight']),
+  ('classifier.frame_milliseconds', 0.05, ['frame_milliseconds', '0.125 ms']),
+  ('classifier.frame_channels', 0, ['classifier.frame_channels', 'above 0']),
+  (
+    'classifier.frame_layers',
+    20,
+    ['train_classifier.crop_samples', '41 frames of 80 samples'],
+  ),
+  (
+    'train_classifier.crop_samples',
+    160,
+    ["the classifier's receptive field", 'classifier.cycles'],
+  ),
 ]
 
 
@@ -139,13 +155,35 @@ def test_a_write_that_fails_leaves_nothing(tmp_path):
   assert [p.name for p in tmp_path.iterdir()] == ['taken']
 
 
-def test_a_run_may_go_on_for_longer_but_not_change():
+def test_a_run_may_go_on_for_longer_but_not_change(tmp_path):
+  (tmp_path / 'teacher').mkdir()
   saved = presets.preset('tiny')
   longer = config_lib.override(saved, {'train_teacher.steps': 99_999})
-  validation.check_same_run(saved, longer, 'w')
+  validation.check_same_run(saved, longer, tmp_path)
   changed = config_lib.override(saved, {'teacher.cycles': 3})
   with pytest.raises(UserError, match=r'teacher.cycles: found 3.*made with 2'):
-    validation.check_same_run(saved, changed, 'w')
+    validation.check_same_run(saved, changed, tmp_path)
+
+
+@pytest.mark.parametrize(
+  ('model', 'field', 'value'),
+  [
+    ('teacher', 'teacher.cycles', 3),
+    ('student', 'distillation.contrastive_weight', 0.3),
+    ('classifier', 'classifier.labels', 'words'),
+  ],
+)
+def test_a_model_is_settled_once_it_has_a_folder(model, field, value, tmp_path):
+  saved = presets.preset('tiny')
+  changed = config_lib.override(saved, {field: value})
+  validation.check_same_run(saved, changed, tmp_path)
+  (tmp_path / model).mkdir()
+  with pytest.raises(UserError, match=field):
+    validation.check_same_run(saved, changed, tmp_path)
+  # What all models depend on is settled by the preparation.
+  other_data = config_lib.override(saved, {'audio.hop_samples': 160})
+  with pytest.raises(UserError, match=r'audio\.hop_samples'):
+    validation.check_same_run(saved, other_data, tmp_path)
 
 
 def test_every_resumable_field_exists():

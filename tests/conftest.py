@@ -7,6 +7,7 @@ import pytest
 
 from wavenet_tf import config as config_lib
 from wavenet_tf import presets, validation
+from wavenet_tf.classifier import build_classifier
 from wavenet_tf.student import build_student
 from wavenet_tf.teacher import build_teacher
 
@@ -31,12 +32,21 @@ def miniature(**overrides) -> config_lib.Config:
       'student.layers_per_cycle': 3,
       'student.residual_channels': 8,
       'student.gate_channels': 6,
+      'classifier.cycles': 2,
+      'classifier.layers_per_cycle': 3,
+      'classifier.residual_channels': 8,
+      'classifier.gate_channels': 6,
+      'classifier.skip_channels': 10,
+      'classifier.frame_channels': 7,
+      'classifier.frame_layers': 2,
       'train_teacher.crop_samples': 400,
       'train_student.crop_samples': 400,
+      'train_classifier.crop_samples': 400,
+      'train_classifier.batch_size': 2,
       'train_teacher.batch_size': 2,
       'train_student.batch_size': 2,
       'distillation.draws_per_step': 2,
-      'distillation.power_window_samples': 128,
+      'distillation.power_window_samples': (128,),
       'evaluate.chunk_frames': 4,
       **{name.replace('__', '.'): value for name, value in overrides.items()},
     },
@@ -60,6 +70,11 @@ def random_teacher(config):
 def random_student(config):
   random.seed(0)
   return randomize(build_student(config))
+
+
+def random_classifier(config, classes):
+  random.seed(0)
+  return randomize(build_classifier(config, classes))
 
 
 @pytest.fixture

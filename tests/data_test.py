@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from data import corpora, dataset, decoding, preparation, shards
+from data import corpora, dataset, decoding, labels, preparation, shards
 from wavenet_tf import audio
 from wavenet_tf.config import MARGIN_FRAMES, UserError
 
@@ -353,6 +353,7 @@ def test_shards_hold_what_was_decoded(prepared):
   config, corpus, folder, manifest = prepared
   assert manifest == shards.read_manifest(folder, config.audio)
   seen = []
+  assert not any(manifest.vocabularies.values())
   for split in shards.TRAIN, shards.VALIDATION:
     names = [u['name'] for u in manifest.of_split(split)]
     for example in shards.read_examples(folder, manifest, split):
@@ -405,6 +406,12 @@ def test_a_missing_shard_and_a_broken_manifest(prepared, tmp_path):
     folder, tmp_path, lambda c: (c / 'train-00000.tfrecord').unlink()
   )
   with pytest.raises(UserError, match=r'train-00000\.tfrecord is missing'):
+    shards.read_manifest(copy, config.audio)
+  text = (copy / 'manifest.json').read_text()
+  (copy / 'manifest.json').write_text(
+    text.replace('"version": 2', '"version": 1')
+  )
+  with pytest.raises(UserError, match='has version 1, expected 2'):
     shards.read_manifest(copy, config.audio)
   (copy / 'manifest.json').write_text('{')
   with pytest.raises(UserError, match=r'manifest\.json: is not a manifest'):
@@ -510,6 +517,16 @@ def test_the_bundled_corpus_is_whole_and_small():
                 for u in corpus.utterances)  # fmt: skip
   assert 60 <= seconds <= 120
   assert sum(p.stat().st_size for p in folder.rglob('*')) < 4e6
+  vocabulary = labels.vocabularies(corpus.utterances)
+  assert {'a', 'n', 's', 'pau'} <= set(vocabulary['phones'])
+  assert 40 <= len(vocabulary['phones']) <= 50
+  for utterance in corpus.utterances:
+    samples = soundfile.info(utterance.path).frames
+    phones = labels.segments(utterance, samples, 22050, vocabulary)['phones']
+    assert phones.ends[-1] == samples
+    # Every sentence ends in the synthesizer's pause.
+    assert vocabulary['phones'][phones.ids[-1]] == 'pau'
+    assert (phones.ids >= 0).mean() > 0.95
 
 
 if __name__ == '__main__':

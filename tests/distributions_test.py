@@ -1,211 +1,268 @@
-"""Outputs against SciPy in float64, TFP's own quantization, and counting."""
+"""Network outputs: densities, samples, means, and one floor everywhere."""
 
+from discretized_test import bin_centres, log_mass_reference
 import numpy as np
 import pytest
-from scipy import special, stats
+from scipy import integrate, special, stats
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from wavenet_tf import audio, distributions
-from wavenet_tf.config import TeacherConfig
-from wavenet_tf.distributions import DiscretizedLogistic
+from wavenet_tf.config import (
+  GAUSSIAN_MIXTURE,
+  LOGISTIC_MIXTURE,
+  MU_LAW,
+  TeacherConfig,
+)
+from wavenet_tf.discretized import DiscretizedGaussian, DiscretizedLogistic
 
-tfd = tfp.distributions
-LOG_SCALES = [-11.0, -9.0, -7.0, -4.0, -1.0, 0.0, 3.0]
-
-
-def log_mass_reference(x, loc, log_scale, levels=2**16):
-  """Ln of the mass of the bin centred on x, float64, from whichever tail."""
-  loc = np.float64(np.float32(loc))
-  scale = np.exp(np.float64(np.float32(log_scale)))
-  x = x.astype(np.float64)
-  upper = np.where(x > 1 - 3 / levels, np.inf, (x + 1 / levels - loc) / scale)
-  lower = np.where(x < -1 + 1 / levels, -np.inf, (x - 1 / levels - loc) / scale)
-  # sigmoid(a) - sigmoid(b) = sigmoid(-b) - sigmoid(-a): use the small side.
-  flip = lower > 0
-  upper, lower = np.where(flip, -lower, upper), np.where(flip, -upper, lower)
-  a, b = special.log_expit(upper), special.log_expit(lower)
-  with np.errstate(divide='ignore'):
-    return a + np.log(-np.expm1(b - a))
-
-
-def bin_centres(levels=2**16):
-  return (np.arange(levels) * (2.0 / levels) - 1.0).astype(np.float32)
-
-
-@pytest.mark.parametrize('log_scale', LOG_SCALES)
-@pytest.mark.parametrize('jit_compile', [False, True])
-def test_log_prob_agrees_with_float64(log_scale, jit_compile):
-  x, loc = bin_centres()[::7], 0.123
-  log_prob = tf.function(
-    lambda x: DiscretizedLogistic(loc, log_scale).log_prob(x),
-    jit_compile=jit_compile,
-  )(x)
-  np.testing.assert_allclose(
-    log_prob, log_mass_reference(x, loc, log_scale), rtol=2e-4, atol=1e-3
+MIXTURES = {
+  f'{family}, {kind}, {components}': TeacherConfig(
+    output=family,
+    discretized=kind != 'continuous',
+    bits=8 if kind == '8 bits' else 16,
+    mixture_components=components,
   )
+  for family in (LOGISTIC_MIXTURE, GAUSSIAN_MIXTURE)
+  for kind in ('8 bits', '16 bits', 'continuous')
+  for components in (1, 4)
+}
+OUTPUTS = {
+  **MIXTURES,
+  'softmax': TeacherConfig(output=MU_LAW, mu_law_levels=16),
+  'softmax, 256': TeacherConfig(output=MU_LAW),
+}
+outputs = pytest.mark.parametrize('name', OUTPUTS)
+mixtures = pytest.mark.parametrize('name', MIXTURES)
 
 
-@pytest.mark.parametrize('log_scale', LOG_SCALES)
-@pytest.mark.parametrize('levels', [256, 2**16])
-@pytest.mark.parametrize('loc', [-1.2, -0.3, 0.0, 0.9999])
-def test_masses_of_all_levels_sum_to_one(loc, log_scale, levels):
-  log_prob = DiscretizedLogistic(loc, log_scale, levels).log_prob(
-    bin_centres(levels)
+def random_parameters(output, rows=1, seed=3):
+  """Parameters of one kind, repeated: audible scales, some weights."""
+  parameters = np.random.default_rng(seed).normal(size=output.parameter_size)
+  if isinstance(output, distributions.WaveformMixture):
+    parameters[-output.components :] *= 0.3
+    parameters[-output.components :] -= 4
+  return tf.tile(tf.constant(parameters[None], tf.float32), [rows, 1])
+
+
+@pytest.mark.parametrize('bits', [8, 16])
+@pytest.mark.parametrize(
+  ('name', 'family'),
+  [
+    (LOGISTIC_MIXTURE, DiscretizedLogistic),
+    (GAUSSIAN_MIXTURE, DiscretizedGaussian),
+  ],
+)
+def test_mixture_log_prob_agrees_with_float64(name, family, bits, generator):
+  output = distributions.make_output(
+    TeacherConfig(output=name, mixture_components=4, bits=bits)
   )
-  total = np.exp(log_prob.numpy().astype(np.float64)).sum()
-  # float32 places a bin's edges to 1e-7 of full scale.
-  assert total == pytest.approx(1.0, abs=2e-3)
-
-
-def test_agrees_with_quantized_distribution_of_tfp():
-  """TFP quantizes integers; one level is 2 / 65536 of the waveform."""
-  loc, log_scale = 0.05, -4.0
-  levels = np.arange(-3000, 6000, 13)
-  quantized = tfd.QuantizedDistribution(
-    tfd.TransformedDistribution(
-      tfd.Logistic(np.float64(loc * 2**15), np.exp(log_scale) * 2**15),
-      tfp.bijectors.Shift(np.float64(-0.5)),
-    ),
-    low=-(2.0**15),
-    high=2.0**15 - 1,
-  )
-  ours = DiscretizedLogistic(loc, log_scale).log_prob(
-    audio.waveform_from_levels(levels)
-  )
-  np.testing.assert_allclose(
-    ours, quantized.log_prob(levels.astype(np.float64)), atol=2e-3
-  )
-
-
-@pytest.mark.parametrize('log_scale', [-7.0, -4.0, -1.0])
-def test_gradients_agree_with_numerical_ones(log_scale):
-  x = np.linspace(-0.4, 0.5, 41).astype(np.float32)
-  loc = tf.Variable(0.03)
-  log_scale = tf.Variable(log_scale)
-  with tf.GradientTape() as tape:
-    total = tf.reduce_sum(DiscretizedLogistic(loc, log_scale).log_prob(x))
-  by_loc, by_log_scale = tape.gradient(total, [loc, log_scale])
-
-  def reference(loc, log_scale):
-    scale = np.exp(log_scale)
-    a = (x.astype(np.float64) + 2**-16 - loc) / scale
-    b = (x.astype(np.float64) - 2**-16 - loc) / scale
-    log_mass = (
-      np.log(np.expm1(a - b)) + b - np.logaddexp(0, a) - np.logaddexp(0, b)
-    )
-    return log_mass.sum()
-
-  at = np.float64(loc.numpy()), np.float64(log_scale.numpy())
-  h = 1e-6 * np.exp(at[1])
-  numeric_loc = (reference(at[0] + h, at[1]) - reference(at[0] - h, at[1])) / (
-    2 * h
-  )
-  numeric_scale = (
-    reference(at[0], at[1] + 1e-6) - reference(at[0], at[1] - 1e-6)
-  ) / 2e-6
-  assert by_loc.numpy() == pytest.approx(numeric_loc, rel=1e-3)
-  assert by_log_scale.numpy() == pytest.approx(numeric_scale, rel=1e-3)
-
-
-@pytest.mark.parametrize('log_scale', LOG_SCALES)
-def test_value_and_gradient_stay_finite_far_away(log_scale):
-  scale = np.exp(log_scale)
-  x = tf.constant([-1.0, -1 + 2**-15, 0.0, 1 - 2**-15], tf.float32)
-  loc = tf.Variable(tf.constant([10, 10, 10, -10.0]) * scale)
-  log_scale = tf.Variable(log_scale)
-  with tf.GradientTape() as tape:
-    log_prob = DiscretizedLogistic(loc, log_scale).log_prob(x)
-  gradients = tape.gradient(log_prob, [loc, log_scale])
-  for tensor in (log_prob, *gradients):
-    assert np.isfinite(tensor.numpy()).all()
-
-
-def test_mixture_log_prob_agrees_with_float64(generator):
-  output = distributions.make_output(TeacherConfig(mixture_components=4))
   parameters = generator.normal(size=(500, 12)).astype(np.float32)
   parameters[:, 8:] -= 4
   levels = generator.integers(-9000, 9000, 500)
   log_prob = output.log_prob(parameters, levels)
   logits, loc, log_scale = np.split(parameters.astype(np.float64), 3, -1)
-  x = (levels / 32768.0)[:, None]
+  step = 2 ** (16 - bits)
+  # `round` and the output both round halves to the even neighbour.
+  x = (np.round(levels / step) * step / 32768.0)[:, None]
   reference = special.logsumexp(
     special.log_softmax(logits, -1)
-    + log_mass_reference(x, loc * 0.05, log_scale),
+    + log_mass_reference(family, x, loc * 0.05, log_scale, 2**bits),
     -1,
   )
   np.testing.assert_allclose(log_prob, reference, rtol=1e-3, atol=2e-3)
 
 
-def test_log_scales_have_one_floor_everywhere():
-  output = distributions.make_output(TeacherConfig(mixture_components=1))
-  low = tf.constant([[0.0, 0.0, -99.0]])
-  at_floor = tf.constant([[0.0, 0.0, -11.0]])
-  noise = tf.constant([[0.5, 0.9]])
-  np.testing.assert_array_equal(
-    output.log_prob(low, [1]), output.log_prob(at_floor, [1])
+@pytest.mark.parametrize('components', [1, 3])
+@pytest.mark.parametrize(
+  ('name', 'family'),
+  [(LOGISTIC_MIXTURE, stats.logistic), (GAUSSIAN_MIXTURE, stats.norm)],
+)
+def test_continuous_density_agrees_with_scipy(name, family, components):
+  output = distributions.make_output(
+    TeacherConfig(output=name, mixture_components=components, discretized=False)
   )
-  np.testing.assert_array_equal(
-    output.sample(low, noise), output.sample(at_floor, noise)
+  parameters = random_parameters(output)
+  logits, loc, log_scale = (
+    x.numpy()[0].astype(np.float64) for x in output.split(parameters)
+  )
+  x = np.linspace(-0.9, 0.9, 301)
+  log_density = family(loc, np.exp(log_scale)).logpdf(x[:, None])
+  reference = special.logsumexp(
+    log_density + special.log_softmax(logits), axis=-1
+  )
+  np.testing.assert_allclose(
+    output.log_density(parameters, x.astype(np.float32)),
+    reference,
+    rtol=1e-3,
+    atol=1e-3,
   )
 
 
-OUTPUTS = {
-  'mixture': (TeacherConfig(mixture_components=2), 2**16),
-  'softmax': (TeacherConfig(output='mu_law', mu_law_levels=16), 16),
-}
+@mixtures
+def test_density_integrates_to_one(name):
+  """What distillation compares is a density, whatever the output gives."""
+  output = distributions.make_output(MIXTURES[name])
+  parameters = random_parameters(output)
+  x = np.linspace(-0.99, 0.98, 40001).astype(np.float32)
+  density = np.exp(output.log_density(parameters, x).numpy())
+  total = integrate.trapezoid(density.astype(np.float64), x)
+  assert total == pytest.approx(1.0, abs=2e-3)
 
 
-@pytest.mark.parametrize('name', OUTPUTS)
-def test_sampling_frequencies_fit(name):
-  sizes, _ = OUTPUTS[name]
+@mixtures
+def test_bits_of_mass_and_density_compare(name):
+  """A density times the bin's width is the mass, where scales are wide."""
+  sizes = MIXTURES[name]
   output = distributions.make_output(sizes)
-  draws = 20000
-  parameters = tf.constant(
-    np.random.default_rng(3).normal(size=output.parameter_size), tf.float32
+  parameters = random_parameters(output, rows=5)
+  # About one scale to either side.
+  centre = audio.levels_from_waveform(output.mean(parameters))
+  levels = tf.add(centre, [-500, -100, 0, 7, 500])
+  twin = output._replace(discretized=not output.discretized)
+  np.testing.assert_allclose(
+    output.log_prob(parameters, levels),
+    twin.log_prob(parameters, levels),
+    atol=0.1 if sizes.bits == 8 else 1e-3,
   )
-  if name == 'mixture':
-    parameters -= tf.constant([0.0] * 4 + [3.0] * 2)
-  tiled = tf.tile(parameters[None], [draws, 1])
-  samples = output.sample(tiled, output.noise([draws], [5, 6])).numpy()
-  if name == 'mixture':
-    # Probability of coarse bins, from the masses of their levels.
-    edges = np.quantile(samples, np.linspace(0, 1, 17)[1:-1])
-    log_prob = output.distribution(parameters).log_prob(bin_centres())
-    cell = np.digitize(bin_centres(), edges)
-    expected = np.bincount(cell, np.exp(log_prob)) * draws
-    observed = np.bincount(np.digitize(samples, edges), minlength=16)
-    degrees = 15
+
+
+@outputs
+def test_masses_of_the_alphabet_sum_to_one(name):
+  output = distributions.make_output(OUTPUTS[name])
+  parameters = random_parameters(output)
+  if isinstance(output, distributions.MuLawSoftmax):
+    waveform = audio.mu_law_decode(np.arange(output.levels), output.levels)
+    levels = audio.levels_from_waveform(waveform)
   else:
-    codes = audio.mu_law_encode(tf.constant(samples), 16).numpy()
-    expected = tf.nn.softmax(parameters).numpy() * draws
-    observed = np.bincount(codes, minlength=16)
-    degrees = 15
-  statistic = ((observed - expected) ** 2 / expected).sum()
-  assert statistic < stats.chi2.ppf(0.999, degrees)
+    levels = np.arange(output.levels) * (2**16 // output.levels) - 2**15
+  log_prob = output.log_prob(parameters, levels).numpy()
+  assert np.exp(log_prob.astype(np.float64)).sum() == pytest.approx(
+    1.0, abs=2e-3
+  )
 
 
-@pytest.mark.parametrize('name', OUTPUTS)
+@mixtures
+def test_log_scales_have_one_floor_everywhere(name):
+  sizes = MIXTURES[name]
+  output = distributions.make_output(sizes)
+  low, at_floor = (
+    tf.concat(
+      [
+        random_parameters(output)[:, : -output.components],
+        tf.fill([1, output.components], value),
+      ],
+      -1,
+    )
+    for value in (-99.0, sizes.min_log_scale)
+  )
+  noise = output.noise([1], tf.constant([1, 2]))
+  x = tf.constant([0.01])
+  for function in (
+    lambda p: output.log_prob(p, [1]),
+    lambda p: output.log_density(p, x),
+    lambda p: output.sample(p, noise),
+  ):
+    np.testing.assert_array_equal(function(low), function(at_floor))
+
+
+@outputs
+@pytest.mark.parametrize('jit_compile', [False, True])
+def test_sampling_frequencies_fit(name, jit_compile):
+  """Chi-squared over 16 cells of about equal probability, fixed seed."""
+  output = distributions.make_output(OUTPUTS[name])
+  draws = 20000
+  parameters = random_parameters(output, draws)
+  samples = tf.function(
+    lambda seed: output.sample(parameters, output.noise([draws], seed)),
+    jit_compile=jit_compile,
+    autograph=False,
+  )(tf.constant([5, 6])).numpy()
+  if isinstance(output, distributions.MuLawSoftmax):
+    values = np.arange(output.levels)
+    waveform = audio.mu_law_decode(values, output.levels).numpy()
+    masses = tf.nn.softmax(parameters[0]).numpy()
+  else:
+    waveform = bin_centres(output.levels)
+    masses = np.exp(
+      output.log_prob(
+        parameters[:1], np.round(waveform * 2**15).astype(np.int32)
+      ).numpy()
+    )
+  cumulative = np.cumsum(masses, dtype=np.float64)
+  edges = waveform[np.searchsorted(cumulative, np.arange(1, 16) / 16)]
+  edges = np.unique(edges) + (waveform[1] - waveform[0]) / 2
+  if isinstance(output, distributions.MuLawSoftmax):
+    middles = (waveform[1:] + waveform[:-1]) / 2
+    edges = middles[np.searchsorted(middles, edges - 1e-6)]
+  cells = len(edges) + 1
+  expected = np.bincount(np.digitize(waveform, edges), masses, cells) * draws
+  observed = np.bincount(np.digitize(samples, edges), minlength=cells)
+  keep = expected > 5
+  statistic = ((observed - expected)[keep] ** 2 / expected[keep]).sum()
+  assert keep.sum() > 5
+  assert statistic < stats.chi2.ppf(0.999, keep.sum() - 1)
+
+
+@outputs
+def test_mean_is_that_of_the_samples(name):
+  output = distributions.make_output(OUTPUTS[name])
+  draws = 20000
+  parameters = random_parameters(output, draws)
+  samples = output.sample(
+    parameters, output.noise([draws], tf.constant([5, 6]))
+  ).numpy()
+  error = np.std(samples) / np.sqrt(draws)
+  assert float(output.mean(parameters)[0]) == pytest.approx(
+    samples.mean(), abs=4 * error
+  )
+
+
+@outputs
 def test_temperature_narrows(name):
-  output = distributions.make_output(OUTPUTS[name][0])
-  parameters = tf.random.stateless_normal([1, output.parameter_size], [1, 2])
-  parameters = tf.tile(parameters, [4000, 1])
-  noise = output.noise([4000], [5, 6])
+  output = distributions.make_output(OUTPUTS[name])
+  parameters = random_parameters(output, 4000)
+  noise = output.noise([4000], tf.constant([5, 6]))
   spread = [np.std(output.sample(parameters, noise, t)) for t in (0.05, 1.0)]
   assert spread[0] < spread[1]
 
 
-def test_standard_logistic_passes_kolmogorov_smirnov():
-  z = distributions.standard_logistic([50000], [1, 2]).numpy()
-  assert stats.kstest(z, 'logistic').pvalue > 0.001
-
-
-def test_quantize_is_idempotent_and_covers_every_level():
-  centres = bin_centres()
-  np.testing.assert_array_equal(distributions.quantize(centres), centres)
-  np.testing.assert_array_equal(
-    distributions.quantize(tf.constant([-3.0, 3.0])), [-1.0, 1 - 2**-15]
+@mixtures
+def test_samples_lie_on_the_grid_or_in_range(name):
+  output = distributions.make_output(MIXTURES[name])
+  wide = tf.tensor_scatter_nd_update(
+    random_parameters(output, 1000),
+    [[i, output.parameter_size - 1] for i in range(1000)],
+    [2.0] * 1000,
   )
+  samples = output.sample(wide, output.noise([1000], tf.constant([1, 2])))
+  assert samples.numpy().min() >= -1
+  assert samples.numpy().max() <= 1 - 2 / output.levels
+  if output.discretized:
+    scaled = samples.numpy() * output.levels / 2
+    np.testing.assert_array_equal(scaled, np.round(scaled))
+
+
+@outputs
+def test_the_waveform_of_levels_is_a_fixed_point(name):
+  """Quantizing what is quantized changes nothing."""
+  output = distributions.make_output(OUTPUTS[name])
+  levels = np.arange(-32768, 32768, 17)
+  waveform = output.waveform(levels)
+  again = output.waveform(audio.levels_from_waveform(waveform))
+  np.testing.assert_allclose(waveform, again, atol=2**-15)
+
+
+@pytest.mark.parametrize('base', ['logistic', 'gaussian'])
+def test_entropy_equals_a_monte_carlo_estimate(base):
+  family = distributions.FAMILIES[base]
+  for log_scale in -4.0, 0.0, 1.5:
+    scale = np.exp(np.float32(log_scale))
+    draws = scale * family.standard_noise([200_000], [1, 2])
+    reference = {'logistic': stats.logistic, 'gaussian': stats.norm}[base]
+    entropy = float(family.entropy(tf.constant([log_scale])))
+    assert entropy == pytest.approx(reference(0, scale).entropy(), abs=1e-5)
+    estimate = -reference(0, scale).logpdf(draws.numpy()).mean()
+    assert entropy == pytest.approx(estimate, abs=0.01)
 
 
 def test_bits():

@@ -198,6 +198,94 @@ def test_a_softmax_teacher_goes_through_without_a_student(chain):
   )  # fmt: skip
 
 
+# The classifier, on recordings whose names are words.
+
+
+def write_words(folder):
+  for word in 'low', 'high':
+    for i in range(4):
+      levels = speech_like(0.5, seed=i + 20 * (word == 'high'))
+      write(folder / f'{word}_voice_{i}.wav', levels)
+  return folder
+
+
+@pytest.fixture(scope='module')
+def recognised(tmp_path_factory):
+  """`prepare`, then `train_classifier` at once."""
+  root = tmp_path_factory.mktemp('recognised')
+  corpus = write_words(root / 'corpus')
+  flags = [f for f in flags_of_miniature() if 'student.flow_layers' not in f]
+  for name in 'whole', 'parts':
+    run(
+      root / name, *flags, '--config.student.flow_layers=()',
+      f'--data_dir={corpus}', '--mode=prepare',
+    )  # fmt: skip
+  words = [
+    '--mode=train_classifier',
+    '--config.classifier.labels=words',
+    '--config.train_classifier.checkpoint_every_steps=4',
+  ]
+  done = run(root / 'whole', *words, '--config.train_classifier.steps=6')
+  return root, words, done.stdout
+
+
+def test_the_classifier_learns_resumes_and_is_measured(recognised):
+  root, words, output = recognised
+  assert 'Classifier: 2 words' in output
+  assert re.search(r'classifier clips +\d+\.\d % of 1 words', output)
+  classes = root / 'whole' / 'classifier' / 'classes.json'
+  assert json.loads(classes.read_text()) == ['high', 'low']
+  # The cosine reaches as far as the steps that were asked for.
+  arguments = command(
+    root / 'parts', *words, '--config.train_classifier.steps=6'
+  )
+  process = subprocess.Popen(
+    arguments, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, bufsize=0
+  )
+  seen = b''
+  while not re.search(rb'classifier: .*\| [1-5]/6', seen):
+    chunk = os.read(process.stderr.fileno(), 4096)
+    assert chunk, seen
+    seen += chunk
+  process.send_signal(signal.SIGINT)
+  seen += process.communicate(timeout=120)[1]
+  assert process.returncode == 130, seen
+  # The run keeps what was asked for.
+  run(root / 'parts', '--mode=train_classifier')
+  whole = variables(root / 'whole' / 'classifier')
+  parts = variables(root / 'parts' / 'classifier')
+  assert whole.keys() == parts.keys()
+  for name, value in whole.items():
+    np.testing.assert_array_equal(value, parts[name], err_msg=name)
+
+
+def test_evaluate_reports_a_trained_classifier(recognised):
+  root, _, _ = recognised
+  workdir = root / 'whole'
+  run(workdir, '--mode=train_teacher')
+  output = run(workdir, '--mode=evaluate').stdout
+  assert 'classifier frames' in output
+  results = json.loads((workdir / 'report' / 'results.json').read_text())
+  measured = results['classifier']
+  assert measured['labels'] == 'words'
+  for unit in 'frame', 'clip':
+    assert 0 <= measured[f'{unit}_accuracy'] <= 1
+    assert 0 < measured[f'{unit}_majority_share'] <= 1
+
+
+def test_a_corpus_without_the_labels_asked_for(recognised, chain):
+  refused(
+    recognised[0] / 'whole', '--config.classifier.labels=phones',
+    '--mode=train_classifier', words=['classifier.labels', 'made with words'],
+  )  # fmt: skip
+  workdir = chain[0] / 'whole'
+  refused(
+    workdir, '--mode=train_classifier',
+    words=["classifier.labels: found 'phones'", 'has 0, expected at least two'],
+  )  # fmt: skip
+  assert not (workdir / 'classifier').exists()
+
+
 # Bad input: one sentence on standard error, exit status 1, nothing new.
 
 

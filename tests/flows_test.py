@@ -1,27 +1,49 @@
-"""The flow: round trip, Jacobian, composition, causality."""
+"""The flow: round trip, Jacobian, composition."""
 
-from conftest import miniature, random_student
+from conftest import miniature, random_student, random_teacher
 import numpy as np
 import pytest
+from scipy import stats
 import tensorflow as tf
 
-from wavenet_tf import flows
+from wavenet_tf import audio, flows, sampling
 from wavenet_tf.config import MARGIN_FRAMES
+from wavenet_tf.distributions import FAMILIES
 from wavenet_tf.layers import Conditioning
 
 SAMPLES = 40
 
 
-def chain(kernel_size=2):
+def chain(kernel_size=2, base='logistic', samples=SAMPLES):
   """A random student, its bijectors and noise."""
-  config = miniature(student__kernel_size=kernel_size)
+  config = miniature(student__kernel_size=kernel_size, student__base=base)
   student = random_student(config)
-  frames = SAMPLES // config.audio.hop_samples
+  frames = samples // config.audio.hop_samples
   features = tf.random.stateless_normal(
     [2, frames + 2 * MARGIN_FRAMES, config.audio.mel_bins], [1, 2], -5.0, 2.0
   )
-  z = tf.random.stateless_normal([2, SAMPLES], [3, 4])
+  z = student.family.standard_noise([2, samples], [3, 4])
   return config, student.flows(Conditioning(features)), z
+
+
+def teacher_flow(kernel_size=2, output='gaussian_mixture'):
+  """A random WaveNet with one continuous component, and its conditioning."""
+  config = miniature(
+    teacher__output=output,
+    teacher__mixture_components=1,
+    teacher__discretized=False,
+    teacher__kernel_size=kernel_size,
+    student__flow_layers=(),
+  )
+  teacher = random_teacher(config)
+  # Scales near those of speech, so that generation stays within [-1, 1).
+  bias = teacher.network.output_layer.bias
+  bias.assign([0.1, -4.0])
+  frames = SAMPLES // config.audio.hop_samples
+  features = tf.random.stateless_normal(
+    [2, frames, config.audio.mel_bins], [1, 2], -5.0, 2.0
+  )
+  return config, teacher, features
 
 
 def jacobian(function, z):
@@ -49,7 +71,7 @@ def test_jacobian_is_triangular_with_the_scales_on_its_diagonal():
   flow = bijectors[0]
   matrix = jacobian(flow.forward, z)
   assert np.abs(np.triu(matrix, 1)).max() == 0
-  log_scale = flow.shift_and_log_scale_fn(z)[1][0]
+  log_scale = flow.function.whole(z)[1][0]
   np.testing.assert_allclose(np.diag(matrix), np.exp(log_scale), rtol=1e-5)
   sign, log_determinant = np.linalg.slogdet(matrix.astype(np.float64))
   assert sign == 1
@@ -83,53 +105,127 @@ def test_composed_log_scale_is_the_log_determinant():
   )
 
 
-@pytest.mark.parametrize('kernel_size', [2, 3])
-def test_nothing_leaks_from_the_present_or_the_future(kernel_size):
-  config, bijectors, z = chain(kernel_size)
-  t = 7
-  perturbed = z.numpy()
-  perturbed[:, t] += 1.0
-  perturbed = tf.constant(perturbed)
-  for flow in bijectors:
-    before, after = (flow.shift_and_log_scale_fn(x) for x in (z, perturbed))
-    for a, b in zip(before, after):
-      moved = np.flatnonzero(np.abs(a - b).max(0))
-      assert moved[0] == t + 1
-  before, after = (flows.compose(bijectors, x) for x in (z, perturbed))
-  field = config.student.receptive_field_samples
-  for name in 'location', 'log_scale':
-    difference = np.abs(getattr(before, name) - getattr(after, name))
-    moved = np.flatnonzero(difference.max(0))
-    assert moved[0] == t + 1
-    assert moved[-1] <= t + field
-
-
-def test_the_composition_reaches_its_receptive_field():
-  config = miniature(student__layers_per_cycle=2, student__flow_layers=(2, 2))
-  student = random_student(config)
-  frames = 3
-  features = tf.zeros([1, frames + 2 * MARGIN_FRAMES, config.audio.mel_bins])
-  z = tf.Variable(tf.random.stateless_normal([1, 60], [3, 4]))
-  t = 50
-  with tf.GradientTape() as tape:
-    output = student(z, Conditioning(features))
-    total = output.location[0, t] + output.log_scale[0, t]
-  reached = np.flatnonzero(np.abs(tape.gradient(total, z)[0]))
-  field = config.student.receptive_field_samples
-  assert (reached[0], reached[-1]) == (t - field, t - 1)
-
-
-def test_density_of_own_samples_and_of_any_waveform():
-  _, bijectors, z = chain()
+@pytest.mark.parametrize('base', ['logistic', 'gaussian'])
+def test_density_of_own_samples_and_of_any_waveform(base):
+  _, bijectors, z = chain(base=base)
   output = flows.compose(bijectors, z)
-  distribution = flows.flow_distribution(bijectors, z.shape)
-  own = -z - 2 * tf.nn.softplus(-z) - output.log_scale
+  family = FAMILIES[base]
+  distribution = flows.flow_distribution(bijectors, family.standard(), z.shape)
+  reference = {'logistic': stats.logistic, 'gaussian': stats.norm}[base]
+  own = reference.logpdf(z) - output.log_scale
   np.testing.assert_allclose(
     distribution.log_prob(tf.identity(output.waveform)),
     tf.reduce_sum(own, -1),
     rtol=1e-3,
   )
-  assert distribution.sample(seed=[1, 2]).shape == z.shape
+  # Eagerly, the density of its own samples comes from TFP's cache.
+  sample = distribution.sample(seed=[1, 2])
+  assert sample.shape == z.shape
+  np.testing.assert_allclose(
+    distribution.log_prob(sample),
+    distribution.log_prob(tf.identity(sample)),
+    rtol=1e-3,
+  )
+
+
+@pytest.mark.parametrize('base', ['logistic', 'gaussian'])
+def test_entropy_is_the_mean_surprise_of_own_samples(base):
+  """E[ln s_tot] + constant = -E[ln p(x)], by Monte Carlo over the noise."""
+  _, bijectors, z = chain(base=base)
+  family = FAMILIES[base]
+  distribution = flows.flow_distribution(bijectors, family.standard(), z.shape)
+  entropies, surprises = [], []
+  for seed in range(300):
+    z = family.standard_noise(z.shape, [seed, 7])
+    entropies.append(family.entropy(flows.compose(bijectors, z).log_scale))
+    x = distribution.bijector.forward(z)  # Cached: no inverse is solved.
+    surprises.append(-tf.reduce_mean(distribution.log_prob(x)) / SAMPLES)
+  error = np.std(np.subtract(entropies, surprises)) / np.sqrt(300)
+  assert error < 0.01
+  assert np.mean(entropies) == pytest.approx(np.mean(surprises), abs=4 * error)
+
+
+def test_the_student_is_a_distribution():
+  config = miniature()
+  student = random_student(config)
+  conditioning = Conditioning(
+    tf.zeros([2, 2 + 2 * MARGIN_FRAMES, config.audio.mel_bins])
+  )
+  distribution = student.distribution(conditioning, [2, SAMPLES])
+  waveform = distribution.sample(seed=[1, 2])
+  assert waveform.shape == (2, SAMPLES)
+  # Noise that went through and came back has the density of noise.
+  z = distribution.bijector.inverse(tf.identity(waveform))
+  output = student(z, conditioning)
+  np.testing.assert_allclose(output.waveform, waveform, atol=1e-4)
+  np.testing.assert_allclose(
+    distribution.log_prob(waveform),
+    tf.reduce_sum(stats.logistic.logpdf(z) - output.log_scale, -1),
+    rtol=1e-3,
+  )
+
+
+@pytest.mark.parametrize('jit_compile', [False, True])
+def test_inverse_goes_sample_by_sample_with_a_cache(jit_compile):
+  """It equals solving with the whole network for one sample after the other."""
+  _, bijectors, z = chain(kernel_size=3)
+  flow = bijectors[1]
+  x = tf.identity(flow.forward(z))
+  slow = np.zeros(z.shape, np.float32)
+  for t in range(SAMPLES):
+    loc, log_scale = flow.function.whole(tf.constant(slow))
+    slow[:, t] = ((x - loc) * tf.exp(-log_scale))[:, t]
+  inverse = tf.function(flow.inverse, jit_compile=jit_compile, autograph=False)(
+    x
+  )
+  np.testing.assert_allclose(inverse, slow, atol=1e-4)
+
+
+@pytest.mark.parametrize('kernel_size', [2, 3])
+@pytest.mark.parametrize('output', ['gaussian_mixture', 'logistic_mixture'])
+def test_a_wavenet_is_the_inverse_of_a_flow(kernel_size, output):
+  """Forward is generation, inverse is one pass, and the density is its own."""
+  config, teacher, features = teacher_flow(kernel_size, output)
+  padded = audio.pad_margin(features, config.audio)
+  flow = teacher.flow(Conditioning(padded))
+  family = FAMILIES[config.teacher.mixture_family]
+  z = family.standard_noise([2, SAMPLES], [3, 4])
+  x = tf.identity(flow.forward(z))
+  np.testing.assert_allclose(flow.inverse(x), z, atol=1e-3)
+  parameters = teacher(x, Conditioning(padded))
+  log_prob = teacher.output_kind.distribution(parameters).log_prob(x)
+  np.testing.assert_allclose(
+    flows.flow_distribution([flow], family.standard(), z.shape).log_prob(
+      tf.identity(x)
+    ),
+    tf.reduce_sum(log_prob, -1),
+    rtol=1e-4,
+  )
+
+
+def test_the_flow_of_a_wavenet_is_its_generator():
+  """The same noise, through `sampling.Generator`'s cached loop."""
+  config, teacher, features = teacher_flow()
+  generate = sampling.Generator(teacher, config)
+  seed = tf.constant([5, 0])
+  generated = generate(features, seed)
+  output, samples = teacher.output_kind, 4 * config.audio.hop_samples
+  z = output.noise(
+    [samples, 2], tf.random.experimental.stateless_fold_in(seed, 0)
+  )[..., -1]
+  silence = tf.pad(
+    features, [[0, 0], [0, 2], [0, 0]],
+    constant_values=config.audio.log_mel_floor,
+  )  # fmt: skip
+  padded = audio.pad_margin(silence, config.audio)
+  waveform = teacher.flow(Conditioning(padded)).forward(tf.transpose(z))
+  np.testing.assert_allclose(generated, waveform[:, :SAMPLES], atol=1e-5)
+
+
+def test_only_one_continuous_component_is_a_flow():
+  teacher = random_teacher(miniature())
+  with pytest.raises(ValueError, match='discretized=False'):
+    teacher.flow(Conditioning())
 
 
 def test_a_new_student_is_near_a_multiplication_by_its_initial_scale():

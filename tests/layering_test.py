@@ -5,9 +5,10 @@ import pytest
 
 LAYERS = [
   ['config'],
-  ['presets', 'validation', 'audio', 'layers', 'upsampling'],
-  ['distributions', 'flows', 'network'],
-  ['teacher', 'student', 'losses'],
+  ['presets', 'validation', 'audio', 'layers', 'noise', 'upsampling'],
+  ['discretized', 'flows', 'network'],
+  ['distributions', 'losses'],
+  ['teacher', 'student', 'classifier', 'objectives', 'health'],
   ['sampling'],
   ['training', 'evaluation', 'export', 'report'],
 ]

@@ -5,7 +5,15 @@ import pathlib
 import sys
 
 ROOT = pathlib.Path(__file__).parents[1]
-_FOLDERS = ('wavenet_tf', 'data', 'data/sample', 'serving', 'tests', '.')
+_FOLDERS = (
+  'wavenet_tf',
+  'data',
+  'data/sample',
+  'docs',
+  'serving',
+  'tests',
+  '.',
+)
 MODULES = {
   path.relative_to(ROOT).with_suffix('').as_posix(): path
   for folder in _FOLDERS

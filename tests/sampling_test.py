@@ -6,7 +6,7 @@ import pytest
 from teacher_test import VARIANTS
 import tensorflow as tf
 
-from wavenet_tf import audio, distributions, sampling
+from wavenet_tf import audio, noise, sampling
 from wavenet_tf.layers import Conditioning
 
 
@@ -115,7 +115,7 @@ def test_a_row_of_the_student_does_not_depend_on_its_batch():
 
 def test_noise_is_the_same_with_and_without_xla():
   def draw():
-    return distributions.standard_logistic([4, 500], [3, 4])
+    return noise.logistic([4, 500], [3, 4])
 
   plain = tf.function(draw)()
   compiled = tf.function(draw, jit_compile=True)()

@@ -14,8 +14,22 @@ import typing
 
 MU_LAW = 'mu_law'
 LOGISTIC_MIXTURE = 'logistic_mixture'
-OUTPUTS = (MU_LAW, LOGISTIC_MIXTURE)
+GAUSSIAN_MIXTURE = 'gaussian_mixture'
+OUTPUTS = (MU_LAW, LOGISTIC_MIXTURE, GAUSSIAN_MIXTURE)
+LOGISTIC = 'logistic'
+GAUSSIAN = 'gaussian'
+BASES = (LOGISTIC, GAUSSIAN)
+SAMPLED = 'sampled'
+CLOSED_FORM = 'closed_form'
+DIVERGENCES = (SAMPLED, CLOSED_FORM)
+POWER = 'power'
+MAGNITUDE = 'magnitude'
+LOG = 'log'
+POWER_FEATURES = (POWER, MAGNITUDE, LOG)
 INPUTS = ('scalar', 'one_hot')
+# What a recording can be labelled with, as a whole or segment by segment.
+PHONES = 'phones'
+LABEL_KINDS = (PHONES, 'words', 'speakers')
 UPSAMPLERS = ('transposed', 'repeat')
 
 # Frames of conditioning that accompany a chunk on either side, so that its
@@ -84,15 +98,23 @@ class TeacherConfig:
   skip_channels: int = 128
   input: str = 'scalar'
   output: str = LOGISTIC_MIXTURE
-  # Mu-law levels; the logistic mixture always covers 16-bit levels.
   mu_law_levels: int = 256
+  # A mixture of one component is a single logistic or Gaussian.
   mixture_components: int = 10
+  # A mixture's samples lie on a grid of 2^bits levels, 8 to 16.
+  bits: int = 16
+  # Whether a mixture gives the mass of a level, or a density.
+  discretized: bool = True
   # The amplitude that is one inside the network: its scalar input is divided
   # by it, its mixture locations are multiplied by it. About the loudness of
   # the recordings; larger and small errors of a location cost large gradients.
   signal_unit: float = 0.05
   # Floor of the mixture's log-scales; waveforms lie in [-1, 1).
   min_log_scale: float = -11.0
+
+  @property
+  def mixture_family(self) -> str:
+    return GAUSSIAN if self.output == GAUSSIAN_MIXTURE else LOGISTIC
 
   @property
   def dilations(self) -> tuple[int, ...]:
@@ -111,6 +133,8 @@ class TeacherConfig:
 class StudentConfig:
   """The chain of inverse autoregressive flows (1711.10433 sec. 3)."""
 
+  # The white noise that the flows turn into speech.
+  base: str = LOGISTIC
   # Layers of each flow. Empty: this run has no student.
   flow_layers: tuple[int, ...] = (10, 10, 10, 10)
   layers_per_cycle: int = 10
@@ -136,6 +160,43 @@ class StudentConfig:
 
 
 @dataclasses.dataclass
+class ClassifierConfig:
+  """The classifier of raw audio (1609.03499 sec. 3.4; `classifier.py`)."""
+
+  # One of LABEL_KINDS.
+  labels: str = 'phones'
+  cycles: int = 2
+  layers_per_cycle: int = 10
+  kernel_size: int = 2
+  residual_channels: int = 32
+  gate_channels: int = 32
+  skip_channels: int = 64
+  # The waveform's amplitude that is one inside the network.
+  signal_unit: float = 0.05
+  # Activations are averaged over frames of this length (the paper's 10 ms).
+  frame_milliseconds: float = 10.0
+  frame_channels: int = 64
+  # Convolutions over frames, each reaching one frame to either side.
+  frame_layers: int = 3
+  # Of the nats per sample beside the frames' cross-entropy; 0: one loss only.
+  next_sample_weight: float = 0.1
+
+  @property
+  def dilations(self) -> tuple[int, ...]:
+    return _dilations(
+      self.cycles * self.layers_per_cycle, self.layers_per_cycle
+    )
+
+  @property
+  def receptive_field_samples(self) -> int:
+    """Samples before t that the gates at t can see."""
+    return 1 + (self.kernel_size - 1) * (sum(self.dilations) + 1)
+
+  def frame_samples(self, sample_rate_hz: int) -> int:
+    return round(self.frame_milliseconds * sample_rate_hz / 1000)
+
+
+@dataclasses.dataclass
 class TrainingConfig:
   """One training run: Adam, its schedule, and how often to look."""
 
@@ -158,16 +219,41 @@ class TrainingConfig:
 
 @dataclasses.dataclass
 class DistillationConfig:
-  """Weights and estimators of the student's loss (1711.10433 sec. 4)."""
+  """Terms of the student's loss (1711.10433 sec. 3 and 4), each with a weight.
 
-  # Draws of x_t from the student's closed per-step logistic.
+  The divergence has weight 1. A term of weight 0 is not computed.
+  """
+
+  # 'sampled' draws from the student's logistic at every step (1711.10433);
+  # 'closed_form' needs a Gaussian pair (1807.07281).
+  divergence: str = SAMPLED
   draws_per_step: int = 8
-  power_weight: float = 10.0
-  power_window_samples: int = 512
-  power_hop_samples: int = 128
-  # phi(x) = |STFT(x)|^exponent; 2 is the paper's power.
-  power_exponent: float = 1.0
+  # Of (ln s_teacher - ln s_student)^2 beside the closed form (1807.07281).
+  regularization_weight: float = 4.0
+  power_weight: float = 1.0
+  # phi(x): 'power' |STFT|^2 is the paper's; 'magnitude'; 'log' magnitude.
+  power_feature: str = POWER
+  # One STFT per window length, each with a hop of a quarter of it.
+  power_window_samples: tuple[int, ...] = (512,)
+  # Whether phi is averaged over time before the distance.
   power_average_over_time: bool = False
+  # Whether the distance is divided by the recording's own energy of phi.
+  power_relative: bool = False
+  # Weights of the bands that these frequencies separate, one more than them.
+  power_band_edges_hz: tuple[float, ...] = ()
+  power_band_weights: tuple[float, ...] = (1.0,)
+  # Of the perceptual loss: style (Gram matrices) and feature reconstruction.
+  style_weight: float = 0.0
+  feature_weight: float = 0.0
+  # The run whose classifier they listen with; empty: this run's.
+  classifier_workdir: str = ''
+  # gamma, the weight of the divergence from the teacher under another
+  # conditioning, which is subtracted; the paper's is 0.3.
+  contrastive_weight: float = 0.0
+
+  @property
+  def is_perceptual(self) -> bool:
+    return bool(self.style_weight or self.feature_weight)
 
 
 @dataclasses.dataclass
@@ -196,10 +282,16 @@ class Config:
   )
   teacher: TeacherConfig = dataclasses.field(default_factory=TeacherConfig)
   student: StudentConfig = dataclasses.field(default_factory=StudentConfig)
+  classifier: ClassifierConfig = dataclasses.field(
+    default_factory=ClassifierConfig
+  )
   train_teacher: TrainingConfig = dataclasses.field(
     default_factory=TrainingConfig
   )
   train_student: TrainingConfig = dataclasses.field(
+    default_factory=TrainingConfig
+  )
+  train_classifier: TrainingConfig = dataclasses.field(
     default_factory=TrainingConfig
   )
   distillation: DistillationConfig = dataclasses.field(

@@ -1,203 +1,195 @@
-"""Network outputs read as TFP distributions over audio samples.
+"""Network outputs read as distributions over audio samples.
 
-Everything here runs in float32 (`design`: whatever the compute type). A
-distribution is a value, built per call from parameters; it owns no variable.
+Everything here runs in float32, whatever the compute type. A distribution is
+a value, built per call from parameters; it owns no variable.
 """
 
+from collections.abc import Callable
 import math
 from typing import NamedTuple
 
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from wavenet_tf import audio
-from wavenet_tf.config import LOGISTIC_MIXTURE, TeacherConfig
+from wavenet_tf import audio, discretized, noise
+from wavenet_tf.config import GAUSSIAN, LOGISTIC, MU_LAW, TeacherConfig
 
 tfd = tfp.distributions
 
 
-class DiscretizedLogistic(tfd.Distribution):
-  """A logistic whose mass is collected in equal bins over [-1, 1).
+class Family(NamedTuple):
+  """A location-scale family: of a mixture's components, of a flow's noise.
 
-  With bin width w = 2 / levels, bin centres x = -1, -1 + w, ..., 1 - w, and
-  a = (x + w/2 - loc) / scale, b = (x - w/2 - loc) / scale,
+  Attributes:
+    standard_noise: (shape, int32 [2] seed) -> draws of the standard member.
+    standard_entropy: of the standard member, nats.
+    continuous: (loc, scale) -> `tfd.Distribution`.
+    discretized: (loc, log_scale, levels) -> `Discretized`.
+  """
 
-    P(x) = sigmoid(a) - sigmoid(b)                     (1701.05517, eq. 2)
-    ln P(x) = ln(e^(a-b) - 1) + b - softplus(a) - softplus(b),
+  standard_noise: Callable
+  standard_entropy: float
+  continuous: Callable
+  discretized: Callable
 
-  the second form being exact in float32 at any distance and any scale: nothing
-  is subtracted that is nearly equal, and a - b = w / scale needs no x. The
-  lowest bin reaches to minus infinity, the highest to plus infinity, so the
-  masses of all bins sum to one.
+  def standard(self) -> tfd.Distribution:
+    """The member with location 0 and scale 1."""
+    return self.continuous(0.0, 1.0)
 
-  Between bin centres the formula is the mass of a bin centred on x. It is
-  smooth in x, which lets gradients of a student pass through.
+  def entropy(self, log_scale):
+    """H = E[ln s] + entropy of the standard member, nats per sample.
 
-  Args:
-    loc: location, float32, any shape, in waveform units.
-    log_scale: natural logarithm of the scale, broadcasts with `loc`.
-    levels: number of bins, 65536 for 16 bits.
+    1711.10433 sec. 3 for the logistic, whose constant is 2.
+    """
+    return tf.reduce_mean(log_scale) + self.standard_entropy
+
+
+FAMILIES = {
+  LOGISTIC: Family(
+    noise.logistic, 2.0, tfd.Logistic, discretized.DiscretizedLogistic
+  ),
+  GAUSSIAN: Family(
+    noise.gaussian,
+    0.5 * math.log(2.0 * math.pi * math.e),
+    tfd.Normal,
+    discretized.DiscretizedGaussian,
+  ),
+}
+
+
+class WaveformMixture(NamedTuple):
+  """A mixture over waveform values (1711.10433 sec. 2.1; 1701.05517).
+
+  Parameters `[..., 3 K]` hold K logits, K locations in units of `signal_unit`
+  and K log-scales; a single component has no logit, `[..., 2]`. Log-scales are
+  clipped to `min_log_scale`, here and so in the loss, in sampling and in
+  distillation alike.
+
+  Attributes:
+    family: of the components.
+    components: K.
+    levels: 2^8 .. 2^16, the grid of the samples.
+    discretized: whether a sample has the mass of its bin, or a density.
+    min_log_scale: floor; waveforms lie in [-1, 1).
+    signal_unit: the amplitude that is one inside the network.
 
   Example:
     ```python
-    d = DiscretizedLogistic(loc=[0.1], log_scale=[-5.0])
-    d.log_prob([0.1])   # nats
+    output = make_output(config.teacher)
+    nats = -output.log_prob(teacher(waveform, conditioning), levels)
     ```
   """
 
-  def __init__(
-    self,
-    loc,
-    log_scale,
-    levels: int = audio.LEVELS,
-    validate_args=False,
-    allow_nan_stats=True,
-    name='DiscretizedLogistic',
-  ):
-    parameters = dict(locals())
-    with tf.name_scope(name):
-      self._loc = tf.convert_to_tensor(loc, tf.float32)
-      self._log_scale = tf.convert_to_tensor(log_scale, tf.float32)
-      self._levels = levels
-      super().__init__(
-        dtype=tf.float32,
-        reparameterization_type=tfd.NOT_REPARAMETERIZED,
-        validate_args=validate_args,
-        allow_nan_stats=allow_nan_stats,
-        parameters=parameters,
-        name=name,
-      )
-
-  @classmethod
-  def _parameter_properties(cls, dtype, num_classes=None):
-    return dict(
-      loc=tfp.util.ParameterProperties(),
-      log_scale=tfp.util.ParameterProperties(),
-    )
-
-  @property
-  def loc(self):
-    return self._loc
-
-  @property
-  def log_scale(self):
-    return self._log_scale
-
-  def _event_shape(self):
-    return tf.TensorShape([])
-
-  def _event_shape_tensor(self):
-    return tf.constant([], tf.int32)
-
-  def _log_prob(self, x):
-    half = 1.0 / self._levels
-    inverse_scale = tf.exp(-self._log_scale)
-    centred = x - self._loc
-    upper = (centred + half) * inverse_scale
-    lower = (centred - half) * inverse_scale
-    below_upper = tf.nn.softplus(upper)
-    below_lower = tf.nn.softplus(lower)
-    middle = (
-      _log_expm1(2.0 * half * inverse_scale) + lower - below_upper - below_lower
-    )
-    lowest, highest = -1.0 + half, 1.0 - 3.0 * half
-    return tf.where(
-      x < lowest,
-      upper - below_upper,
-      tf.where(x > highest, -below_lower, middle),
-    )
-
-  def _sample_n(self, n, seed=None):
-    shape = tf.concat([[n], self.batch_shape_tensor()], 0)
-    noise = tfd.Logistic(0.0, 1.0).sample(shape, seed)
-    return quantize(self._loc + tf.exp(self._log_scale) * noise, self._levels)
-
-  def _mean(self):
-    # Exact up to the two open bins.
-    return self._loc + tf.zeros_like(self._log_scale)
-
-
-def _log_expm1(x):
-  """ln(e^x - 1) for x > 0 without overflow."""
-  small = tf.minimum(x, 20.0)
-  return tf.where(x > 20.0, x, tf.math.log(tf.math.expm1(small)))
-
-
-def quantize(waveform, levels: int = audio.LEVELS):
-  """Waveform -> the nearest of `levels` bin centres in [-1, 1)."""
-  half_levels = levels / 2
-  rounded = tf.round(waveform * half_levels) / half_levels
-  return tf.clip_by_value(rounded, -1.0, 1.0 - 1.0 / half_levels)
-
-
-class LogisticMixture(NamedTuple):
-  """16-bit output: a mixture of discretized logistics (1711.10433 sec. 2.1).
-
-  Parameters `[..., 3 K]` hold K logits, K locations in units of `signal_unit`,
-  and K log-scales; the latter are clipped to `min_log_scale`, here and so in
-  the loss, in sampling and in distillation alike.
-  """
-
+  family: Family
   components: int
+  levels: int
+  discretized: bool
   min_log_scale: float
   signal_unit: float
 
   @property
   def parameter_size(self) -> int:
-    return 3 * self.components
+    return 2 if self.components == 1 else 3 * self.components
+
+  @property
+  def log_width(self) -> float:
+    """Ln of a bin's width: what a density lacks to be the mass of a level."""
+    return math.log(2.0 / self.levels)
 
   def initial_bias(self):
     """Biases of the last layer: equal weights, spread locations, wide scales.
 
     Locations start apart, since equal components would stay equal.
     """
-    zeros = [0.0] * self.components
+    logits = [0.0] * (self.parameter_size - 2 * self.components)
     spread = [
       (2 * i + 1) / self.components - 1.0 for i in range(self.components)
     ]
-    return zeros + spread + [-3.0] * self.components
+    return logits + spread + [-3.0] * self.components
 
   def split(self, parameters):
     """-> logits, locations, clipped log-scales, each `[..., K]`, float32."""
     parameters = tf.cast(parameters, tf.float32)
-    logits, loc, log_scale = tf.split(parameters, 3, -1)
-    loc = loc * self.signal_unit
-    return logits, loc, tf.maximum(log_scale, self.min_log_scale)
+    if self.components == 1:
+      loc, log_scale = tf.split(parameters, 2, -1)
+      logits = tf.zeros_like(loc)
+    else:
+      logits, loc, log_scale = tf.split(parameters, 3, -1)
+    return (
+      logits,
+      loc * self.signal_unit,
+      tf.maximum(log_scale, self.min_log_scale),
+    )
 
   def distribution(self, parameters) -> tfd.Distribution:
     """Distribution over waveform values of shape `[...]`."""
     logits, loc, log_scale = self.split(parameters)
+    if self.components == 1:
+      return self._component(loc[..., 0], log_scale[..., 0])
     return tfd.MixtureSameFamily(
-      tfd.Categorical(logits=logits), DiscretizedLogistic(loc, log_scale)
+      tfd.Categorical(logits=logits), self._component(loc, log_scale)
     )
+
+  def _component(self, loc, log_scale):
+    if self.discretized:
+      return self.family.discretized(loc, log_scale, self.levels)
+    return self.family.continuous(loc, tf.exp(log_scale))
+
+  def waveform(self, levels):
+    """The waveform `[...]` of 16-bit levels, on the grid of this output."""
+    return discretized.quantize(audio.waveform_from_levels(levels), self.levels)
 
   def log_prob(self, parameters, levels):
-    """Ln P of 16-bit `levels` `[...]`, nats per sample."""
-    return self.distribution(parameters).log_prob(
-      audio.waveform_from_levels(levels)
-    )
+    """Ln P of 16-bit `levels` `[...]`, nats per sample.
+
+    A density counts as the mass that it gives to a bin, so that bits per
+    sample of all outputs of equal `levels` compare.
+    """
+    log_prob = self.distribution(parameters).log_prob(self.waveform(levels))
+    return log_prob if self.discretized else log_prob + self.log_width
+
+  def log_density(self, parameters, waveform):
+    """Ln p at any waveform values: differentiable in both, nats.
+
+    A mass is divided by its bin's width, so that the divergence between equal
+    distributions is zero.
+    """
+    log_prob = self.distribution(parameters).log_prob(waveform)
+    return log_prob - self.log_width if self.discretized else log_prob
+
+  def mean(self, parameters):
+    """Expected waveform value `[...]`."""
+    return self.distribution(parameters).mean()
 
   def noise(self, shape, seed):
-    """Uniform noise for `sample`, `[*shape, K + 1]`, from an int32 [2] seed."""
-    return _uniform([*shape, self.components + 1], seed)
+    """Noise for `sample`, `[*shape, K + 1]`: K Gumbel, one standard."""
+    gumbel = noise.gumbel([*shape, self.components], seed)
+    standard = self.family.standard_noise([*shape, 1], noise.another(seed))
+    return tf.concat([gumbel, standard], -1)
 
-  def sample(self, parameters, noise, temperature=1.0):
+  def sample(self, parameters, noise_, temperature=1.0):
     """A waveform value per position, by the Gumbel-max trick.
 
-    Temperature divides the logits and multiplies the scales.
+    Temperature divides the logits and multiplies the scales. Values are put
+    on the grid of a discretized output, and clipped to [-1, 1) in any case.
     """
     logits, loc, log_scale = self.split(parameters)
-    chosen = tf.argmax(logits / temperature + _gumbel(noise[..., :-1]), -1)
+    chosen = tf.argmax(logits / temperature + noise_[..., :-1], -1)
     mask = tf.one_hot(chosen, self.components)
     loc = tf.reduce_sum(loc * mask, -1)
     log_scale = tf.reduce_sum(log_scale * mask, -1)
-    u = noise[..., -1]
-    logistic = tf.math.log(u) - tf.math.log1p(-u)
-    return quantize(loc + temperature * tf.exp(log_scale) * logistic)
+    value = loc + temperature * tf.exp(log_scale) * noise_[..., -1]
+    if self.discretized:
+      return discretized.quantize(value, self.levels)
+    return tf.clip_by_value(value, -1.0, 1.0 - 2.0 / self.levels)
 
 
 class MuLawSoftmax(NamedTuple):
-  """8-bit output: a categorical over mu-law codes (1609.03499 sec. 2.2)."""
+  """A categorical over mu-law codes (1609.03499 sec. 2.2).
+
+  Attributes:
+    levels: number of codes; the paper's is 256.
+  """
 
   levels: int
 
@@ -212,54 +204,48 @@ class MuLawSoftmax(NamedTuple):
     """Distribution over codes 0 .. levels - 1."""
     return tfd.Categorical(logits=tf.cast(parameters, tf.float32))
 
+  def waveform(self, levels):
+    """The waveform `[...]` of 16-bit levels, after companding and back."""
+    return audio.mu_law_decode(self._codes(levels), self.levels)
+
   def log_prob(self, parameters, levels):
     """Ln P of the mu-law code of 16-bit `levels`, nats per sample."""
-    codes = audio.mu_law_encode(audio.waveform_from_levels(levels), self.levels)
-    return self.distribution(parameters).log_prob(codes)
+    return self.distribution(parameters).log_prob(self._codes(levels))
+
+  def _codes(self, levels):
+    return audio.mu_law_encode(audio.waveform_from_levels(levels), self.levels)
+
+  def mean(self, parameters):
+    """Expected waveform value `[...]`."""
+    waveform = audio.mu_law_decode(tf.range(self.levels), self.levels)
+    probabilities = tf.nn.softmax(tf.cast(parameters, tf.float32))
+    return tf.tensordot(probabilities, waveform, 1)
 
   def noise(self, shape, seed):
-    """Uniform noise for `sample`, `[*shape, levels]`."""
-    return _uniform([*shape, self.levels], seed)
+    """Gumbel noise for `sample`, `[*shape, levels]`."""
+    return noise.gumbel([*shape, self.levels], seed)
 
-  def sample(self, parameters, noise, temperature=1.0):
+  def sample(self, parameters, noise_, temperature=1.0):
     """A decoded waveform value per position, by the Gumbel-max trick."""
     logits = tf.cast(parameters, tf.float32) / temperature
-    codes = tf.argmax(logits + _gumbel(noise), -1)
+    codes = tf.argmax(logits + noise_, -1)
     return audio.mu_law_decode(codes, self.levels)
 
 
-def make_output(teacher: TeacherConfig):
+def make_output(teacher: TeacherConfig) -> WaveformMixture | MuLawSoftmax:
   """The output that `teacher.output` names."""
-  if teacher.output == LOGISTIC_MIXTURE:
-    return LogisticMixture(
-      teacher.mixture_components, teacher.min_log_scale, teacher.signal_unit
-    )
-  return MuLawSoftmax(teacher.mu_law_levels)
+  if teacher.output == MU_LAW:
+    return MuLawSoftmax(teacher.mu_law_levels)
+  return WaveformMixture(
+    FAMILIES[teacher.mixture_family],
+    teacher.mixture_components,
+    2**teacher.bits,
+    teacher.discretized,
+    teacher.min_log_scale,
+    teacher.signal_unit,
+  )
 
 
 def bits(nats):
   """Nats -> bits."""
   return nats / math.log(2.0)
-
-
-def standard_logistic(shape, seed):
-  """Logistic(0, 1) noise, the same with and without XLA."""
-  u = _uniform(shape, seed)
-  return tf.math.log(u) - tf.math.log1p(-u)
-
-
-def _uniform(shape, seed):
-  """Uniform noise in the open interval (0, 1), in steps of 2^-23.
-
-  Compiled and plain execution agree on Philox's bits, but not on how they make
-  floats of them; so that is done here.
-  """
-  bits = tf.random.stateless_uniform(
-    shape, seed, None, None, tf.uint32, alg='philox'
-  )
-  mantissa = tf.cast(tf.bitwise.right_shift(bits, 9), tf.int32)
-  return (tf.cast(mantissa, tf.float32) + 0.5) * 2.0**-23
-
-
-def _gumbel(uniform):
-  return -tf.math.log(-tf.math.log(uniform))

@@ -1,6 +1,7 @@
 """Numbers that say how good a run is, on validation utterances."""
 
 from collections.abc import Callable, Iterable, Sequence
+import dataclasses
 import time
 from typing import NamedTuple
 
@@ -8,8 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from wavenet_tf import audio, distributions, losses, sampling
-from wavenet_tf.config import AudioConfig, Config
+from wavenet_tf import audio, distributions, health, objectives, sampling
+from wavenet_tf.config import AudioConfig, Config, PHONES
 from wavenet_tf.layers import Conditioning
 
 _DECIBELS_PER_NEPER = 20.0 / np.log(10.0)
@@ -90,7 +91,7 @@ def teacher_likelihood(
   @tf.function(jit_compile=True, autograph=False)
   def score(levels, features, state):
     parameters, state = teacher.chunk(
-      audio.waveform_from_levels(levels), Conditioning(features), state
+      teacher.output_kind.waveform(levels), Conditioning(features), state
     )
     return teacher.output_kind.log_prob(parameters, levels)[0], state
 
@@ -121,12 +122,88 @@ def average_metrics(
   return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
 
+def classifier_accuracy(
+  classifier, config: Config, examples: Sequence, labels: Sequence
+) -> dict:
+  """Shares of frames, and of clips, that are recognised; plain data.
+
+  A clip's class has the largest mean log-probability over its frames. The
+  majority share, that of the commonest class, is what a constant answer gets.
+
+  Args:
+    classifier: with its final weights.
+    config: of the run.
+    examples: utterances with `levels` `[T]`.
+    labels: int `[F]` for each, an id per frame or -1; where the labels are not
+      phones, all of an utterance's frames have one id.
+  """
+  answers, truths, clip_answers, clip_truths = [], [], [], []
+  for log_prob, truth in zip(
+    _frame_log_probs(classifier, config, examples), map(np.asarray, labels)
+  ):
+    known = truth >= 0
+    answers.append(np.argmax(log_prob, -1)[known])
+    truths.append(truth[known])
+    if known.any():
+      clip_answers.append(np.argmax(np.mean(log_prob, 0)))
+      clip_truths.append(truth[known][0])
+  results = {
+    'labels': config.classifier.labels,
+    'parameters': classifier.count_params(),
+    'utterances': len(examples),
+    **_shares('frame', np.concatenate(answers), np.concatenate(truths)),
+  }
+  if config.classifier.labels != PHONES:
+    results |= _shares('clip', np.array(clip_answers), np.array(clip_truths))
+  return results
+
+
+def _frame_log_probs(classifier, config, examples):
+  """Yields ln p `[F, classes]` of every frame of each whole utterance."""
+  chunk_samples = config.evaluate.chunk_frames * classifier.frame_samples
+
+  @tf.function(jit_compile=True, autograph=False)
+  def pooled(waveform, state):
+    gates, state = classifier.chunk(waveform, state)
+    return classifier.pool(gates), state
+
+  for example in examples:
+    waveform = audio.waveform_from_levels(example.levels)[None]
+    state, frames = classifier.initial_state(1), []
+    for start in range(0, waveform.shape[1], chunk_samples):
+      chunk = waveform[:, start : start + chunk_samples]
+      missing = chunk_samples - chunk.shape[1]
+      chunk_of_frames, state = pooled(
+        tf.pad(chunk, [[0, 0], [0, missing]]), state
+      )
+      frames.append(chunk_of_frames)
+    whole = waveform.shape[1] // classifier.frame_samples
+    logits = classifier.classify(tf.concat(frames, 1)[:, :whole])
+    yield tf.nn.log_softmax(logits)[0].numpy()
+
+
+def _shares(unit, answers, truths):
+  """Of `unit`s: how many, the share answered correctly, and the majority's."""
+  count = len(truths)
+  return {
+    f'{unit}s': count,
+    f'{unit}_accuracy': float(np.mean(answers == truths)) if count else None,
+    f'{unit}_majority_share': float(np.bincount(truths).max() / count)
+    if count
+    else None,
+  }
+
+
 class Models(NamedTuple):
-  """What is evaluated; a run without a student has None for the last two."""
+  """What is evaluated; a run without a student has a teacher only.
+
+  The listener is the frozen classifier of the perceptual loss, if it has one.
+  """
 
   teacher: keras.Model
-  student: keras.Model | None
-  untrained_student: keras.Model | None
+  student: keras.Model | None = None
+  untrained_student: keras.Model | None = None
+  listener: keras.Model | None = None
 
 
 def measure(
@@ -161,10 +238,20 @@ def measure(
   results['student_parameters'] = models.student.count_params()
   named = {'start': models.untrained_student, 'end': models.student}
   for name, student in named.items():
-    objective = losses.student_objective(
-      models.teacher, student, config.distillation
+    objective = objectives.student_objective(
+      models.teacher,
+      student,
+      # A batch of one crop has no other conditioning.
+      dataclasses.replace(config.distillation, contrastive_weight=0.0),
+      config.audio.sample_rate_hz,
+      models.listener,
     )
     results[f'student_at_{name}'] = average_metrics(objective, batches, seed=0)
+  measured = health.measurer(models.teacher, models.student, batches, config)()
+  results['student_health'] = {
+    **health.scalars(measured.health),
+    'warnings': health.warnings(measured.health),
+  }
   return results
 
 

@@ -1,6 +1,17 @@
-"""The inverse autoregressive flow as a TFP bijector, and chains of it."""
+"""The inverse autoregressive flow as a TFP bijector, chains, and the inverse.
+
+Two readings of one function (loc_t, log_scale_t) of the past:
+
+  inverse autoregressive   x_t = z_t exp(log_scale_t(z_<t)) + loc_t(z_<t)
+  masked autoregressive    x_t = z_t exp(log_scale_t(x_<t)) + loc_t(x_<t)
+
+The first, the student, draws in one pass and scores foreign audio sample by
+sample; the second, a WaveNet with one continuous output, the reverse. Each is
+the other's inverse (1705.07057 sec. 3.4).
+"""
 
 from collections.abc import Callable, Sequence
+import dataclasses
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -8,6 +19,122 @@ import tensorflow_probability as tfp
 
 tfb = tfp.bijectors
 tfd = tfp.distributions
+
+
+@dataclasses.dataclass(frozen=True)
+class AutoregressiveFunction:
+  """(loc_t, log_scale_t) as a function of the samples before t.
+
+  Attributes:
+    whole: waveform `[B, T]` -> (loc, log_scale), each `[B, T]`, in one pass.
+    begin: batch size -> the state before the first sample.
+    step: (x_{t-1} `[B]`, state, t) -> (loc_t, log_scale_t, state), the same
+      function one sample at a time, with its past cached.
+  """
+
+  whole: Callable
+  begin: Callable
+  step: Callable
+
+
+class InverseAutoregressiveFlow(tfb.Bijector):
+  """x_t = z_t exp(log_scale_t) + loc_t, parameters from z_<t only.
+
+  (1711.10433 sec. 3, eq. 5.) Forward is one pass of the network, the Jacobian
+  is lower triangular with the scales on its diagonal, so
+  ln |det dx/dz| = sum_t log_scale_t. Inverse must go sample by sample, as
+  z_t = (x_t - loc_t) exp(-log_scale_t) needs z_<t; it keeps the network's past
+  in a cache, so T samples cost T steps.
+
+  The bijector is a value built per call; the network's variables belong to
+  Keras. Eagerly, TFP returns cached results for the same tensor even after an
+  update of the weights: pass `tf.identity(x)` where that matters.
+
+  Args:
+    function: strictly causal.
+
+  Example:
+    ```python
+    flow = student.flows(conditioning)[0]
+    x = flow.forward(z)
+    z = flow.inverse(tf.identity(x))
+    ```
+  """
+
+  def __init__(
+    self,
+    function: AutoregressiveFunction,
+    validate_args=False,
+    name='inverse_autoregressive_flow',
+  ):
+    parameters = dict(locals())
+    self.function = function
+    super().__init__(
+      forward_min_event_ndims=1,
+      dtype=tf.float32,
+      validate_args=validate_args,
+      parameters=parameters,
+      name=name,
+    )
+
+  def _forward(self, x):
+    loc, log_scale = self.function.whole(x)
+    return x * tf.exp(log_scale) + loc
+
+  def _forward_log_det_jacobian(self, x):
+    return tf.reduce_sum(self.function.whole(x)[1], -1)
+
+  def _inverse(self, y):
+    batch, samples = tf.unstack(tf.shape(y))
+    by_time = tf.transpose(y)
+
+    def solve_next(t, previous, state, z):
+      loc, log_scale, state = self.function.step(previous, state, t)
+      solved = (by_time[t] - loc) * tf.exp(-log_scale)
+      z = tf.tensor_scatter_nd_update(z, [[t]], [solved])
+      return t + 1, solved, state, z
+
+    *_, z = tf.while_loop(
+      lambda t, *_: t < samples,
+      solve_next,
+      (
+        0,
+        tf.zeros([batch]),
+        self.function.begin(batch),
+        tf.zeros_like(by_time),
+      ),
+      maximum_iterations=samples,
+    )
+    return tf.ensure_shape(tf.transpose(z), y.shape)
+
+  def _inverse_log_det_jacobian(self, y):
+    return -self._forward_log_det_jacobian(self._inverse(y))
+
+  @classmethod
+  def _parameter_properties(cls, dtype):
+    return {}
+
+
+def masked_autoregressive_flow(function: AutoregressiveFunction) -> tfb.Invert:
+  """x_t = z_t exp(log_scale_t) + loc_t, parameters from x_<t only.
+
+  As the inverse of z_t = x_t exp(-log_scale_t) - loc_t exp(-log_scale_t), which
+  is an inverse autoregressive flow of x: forward generates sample by sample,
+  inverse and density take one pass.
+  """
+
+  def reciprocal(loc, log_scale, *state):
+    return (-loc * tf.exp(-log_scale), -log_scale, *state)
+
+  return tfb.Invert(
+    InverseAutoregressiveFlow(
+      AutoregressiveFunction(
+        whole=lambda x: reciprocal(*function.whole(x)),
+        begin=function.begin,
+        step=lambda *args: reciprocal(*function.step(*args)),
+      )
+    )
+  )
 
 
 class FlowOutput(NamedTuple):
@@ -22,80 +149,11 @@ class FlowOutput(NamedTuple):
   log_scale: tf.Tensor
 
 
-class InverseAutoregressiveFlow(tfb.Bijector):
-  """x_t = z_t exp(log_scale_t) + loc_t, parameters from z_<t only.
-
-  (1711.10433 sec. 3, eq. 5.) Forward is one pass of the network, the Jacobian
-  is lower triangular with the scales on its diagonal, so
-  ln |det dx/dz| = sum_t log_scale_t. Inverse must go sample by sample.
-
-  The bijector is a value built per call; the network's variables belong to
-  Keras. Eagerly, TFP returns cached results for the same tensor even after an
-  update of the weights: pass `tf.identity(x)` where that matters.
-
-  Args:
-    shift_and_log_scale_fn: strictly causal function `[B, T]` -> (loc,
-      log_scale), each `[B, T]`.
-
-  Example:
-    ```python
-    flow = InverseAutoregressiveFlow(student.flow_fn(0, conditioning))
-    x = flow.forward(z)
-    ```
-  """
-
-  def __init__(
-    self,
-    shift_and_log_scale_fn: Callable,
-    validate_args=False,
-    name='inverse_autoregressive_flow',
-  ):
-    parameters = dict(locals())
-    self.shift_and_log_scale_fn = shift_and_log_scale_fn
-    super().__init__(
-      forward_min_event_ndims=1,
-      dtype=tf.float32,
-      validate_args=validate_args,
-      parameters=parameters,
-      name=name,
-    )
-
-  def _forward(self, x):
-    loc, log_scale = self.shift_and_log_scale_fn(x)
-    return x * tf.exp(log_scale) + loc
-
-  def _forward_log_det_jacobian(self, x):
-    return tf.reduce_sum(self.shift_and_log_scale_fn(x)[1], -1)
-
-  def _inverse(self, y):
-    steps = tf.shape(y)[-1]
-
-    def solve_next(t, x):
-      loc, log_scale = self.shift_and_log_scale_fn(x)
-      solved = (y - loc) * tf.exp(-log_scale)
-      # Right up to t by induction; what follows t is not read before then.
-      return t + 1, tf.where(tf.range(steps) <= t, solved, x)
-
-    return tf.while_loop(
-      lambda t, _: t < steps,
-      solve_next,
-      (0, tf.zeros_like(y)),
-      maximum_iterations=steps,
-    )[1]
-
-  def _inverse_log_det_jacobian(self, y):
-    return -self._forward_log_det_jacobian(self._inverse(y))
-
-  @classmethod
-  def _parameter_properties(cls, dtype):
-    return {}
-
-
 def compose(flows: Sequence[InverseAutoregressiveFlow], z) -> FlowOutput:
   """Runs z through a chain; each network runs once."""
   output = identity(z)
   for flow in flows:
-    output = extend(output, *flow.shift_and_log_scale_fn(output.waveform))
+    output = extend(output, *flow.function.whole(output.waveform))
   return output
 
 
@@ -109,7 +167,8 @@ def extend(output: FlowOutput, loc, log_scale) -> FlowOutput:
 
   x <- x s + mu;  location <- location s + mu;  log_scale <- log_scale + ln s.
 
-  All flows run in the same time order, so x_t given z_<t stays one logistic.
+  All flows run in the same time order, so x_t given z_<t stays one logistic
+  (or Gaussian, if z is).
   """
   scale = tf.exp(log_scale)
   return FlowOutput(
@@ -120,14 +179,19 @@ def extend(output: FlowOutput, loc, log_scale) -> FlowOutput:
 
 
 def flow_distribution(
-  flows: Sequence[InverseAutoregressiveFlow], shape
+  flows: Sequence[tfb.Bijector], standard: tfd.Distribution, shape
 ) -> tfd.TransformedDistribution:
-  """The distribution over waveforms that a chain turns logistic noise into.
+  """The distribution over waveforms that a chain turns white noise into.
 
   Args:
     flows: in the order in which noise passes them.
+    standard: of one noise sample, location 0 and scale 1.
     shape: `[B, T]`.
+
+  Returns:
+    A distribution with `sample`, and `log_prob` in nats per waveform: of its
+    own samples from TFP's cache, of any other waveform sample by sample.
   """
   batch, samples = shape
-  base = tfd.Sample(tfd.Logistic(tf.zeros([batch]), tf.ones([batch])), samples)
+  base = tfd.Sample(tfd.BatchBroadcast(standard, [batch]), samples)
   return tfd.TransformedDistribution(base, tfb.Chain(list(flows)[::-1]))

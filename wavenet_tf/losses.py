@@ -1,173 +1,154 @@
-"""The terms of probability density distillation (1711.10433 sec. 3 and 4).
+"""The terms of the losses, as functions of tensors.
 
-All are functions of tensors, in nats per sample where they are entropies.
+Probability density distillation (1711.10433 sec. 3) with its sampled and its
+closed-form divergence, and the additional losses of sec. 4. Entropies and
+divergences are in nats per sample.
 """
 
 from collections.abc import Callable
-import math
-from typing import NamedTuple
 
 import tensorflow as tf
 
-from wavenet_tf import audio, distributions
-from wavenet_tf.config import DistillationConfig
+from wavenet_tf import audio
+from wavenet_tf.config import DistillationConfig, LOG, POWER
 from wavenet_tf.flows import FlowOutput
-from wavenet_tf.layers import Conditioning
-
-# Entropy of Logistic(0, 1) in nats.
-_LOGISTIC_ENTROPY = 2.0
 
 
-def logistic_entropy(log_scale):
-  """H(P_S) = E[ln s] + 2 nats per sample, needing no sample of x."""
-  return tf.reduce_mean(log_scale) + _LOGISTIC_ENTROPY
-
-
-def sampled_cross_entropy(log_prob: Callable, student: FlowOutput, noise):
+def sampled_cross_entropy(log_density: Callable, student: FlowOutput, noise):
   """H(P_S, P_T), estimated with several draws per time step.
 
   The teacher has seen one waveform x of the student; at every t fresh draws
-  x_t^(m) = location_t + s_t noise^(m)_t from the student's own logistic are
-  scored under p_T(x_t | x_<t). Unbiased, with less variance than scoring x
+  x_t^(m) = location_t + s_t noise^(m)_t from the student's own distribution
+  are scored under p_T(x_t | x_<t). Unbiased, with less variance than scoring x
   alone, and without running the teacher again.
 
   Args:
-    log_prob: draws `[M, B, T]` -> ln p_T(x_t | x_<t), teacher context fixed.
+    log_density: draws `[M, B, T]` -> ln p_T(x_t | x_<t), the context fixed.
     student: output of the chain, `[B, T]`.
-    noise: Logistic(0, 1), `[M, B, T]`.
+    noise: standard noise of the student's family, `[M, B, T]`.
 
   Returns:
     Nats per sample, a scalar.
   """
   draws = student.location + tf.exp(student.log_scale) * noise
-  return -tf.reduce_mean(log_prob(draws))
+  return -tf.reduce_mean(log_density(draws))
+
+
+def gaussian_divergence(loc_q, log_scale_q, loc_p, log_scale_p):
+  """KL(q || p) of two Gaussians in closed form (1807.07281 eq. 6).
+
+  ln(s_p / s_q) + (s_q^2 - s_p^2 + (mu_p - mu_q)^2) / (2 s_p^2), nats, of the
+  shape of the arguments. Written with expm1, which loses nothing where the
+  two are nearly equal.
+  """
+  loc_q, log_scale_q, loc_p, log_scale_p = (
+    tf.convert_to_tensor(x, tf.float32)
+    for x in (loc_q, log_scale_q, loc_p, log_scale_p)
+  )
+  difference = log_scale_q - log_scale_p
+  distance = (loc_p - loc_q) * tf.exp(-log_scale_p)
+  return 0.5 * (tf.math.expm1(2.0 * difference) + distance**2) - difference
+
+
+def log_scale_regularization(log_scale_q, log_scale_p):
+  """Mean (ln s_p - ln s_q)^2 (1807.07281 eq. 7).
+
+  Keeps the closed-form divergence calm where both are sharply peaked.
+  """
+  return tf.reduce_mean((log_scale_p - log_scale_q) ** 2)
 
 
 def power_loss(
   waveform,
   recording,
-  *,
-  window_samples: int,
-  hop_samples: int,
-  exponent: float,
-  average_over_time: bool,
+  settings: DistillationConfig,
+  sample_rate_hz: int,
 ):
-  """||phi(g(z, c)) - phi(x)||^2 with phi(x) = |STFT(x)|^exponent.
+  """||phi(g(z, c)) - phi(x)||^2 with phi(x) = |STFT(x)|^2 (1711.10433 sec. 4).
 
-  Compares with the recording of the same conditioning (1711.10433 sec. 4.1);
-  keeps a student from whispering, which a small KL alone allows.
+  Compares with the recording of the same conditioning; keeps a student from
+  whispering, which a small divergence alone allows. The variants that
+  `settings` names: magnitude or its logarithm instead of the power, phi
+  averaged over time first, several window lengths (averaged), weights by
+  band, and the distance in units of the recording's own ||phi(x)||^2.
 
   Args:
     waveform: of the student, float32 `[B, T]`.
     recording: of the same conditioning, `[B, T]`.
-    window_samples: of the STFT.
-    hop_samples: of the STFT.
-    exponent: 2 is the paper's power.
-    average_over_time: average phi over frames before the distance.
+    settings: its `power_...` fields.
+    sample_rate_hz: places the bands.
 
   Returns:
-    The squared distance, summed over frequencies, averaged over the rest,
-    relative to the energy of the recording's own phi.
+    A scalar: summed over frequencies, averaged over frames and the batch.
   """
-
-  def phi(x):
-    magnitude = audio.stft_magnitude(x, window_samples, hop_samples)
-    features = magnitude**exponent
-    return tf.reduce_mean(features, 1) if average_over_time else features
-
-  target = phi(recording)
-  distance = tf.reduce_mean(tf.reduce_sum((phi(waveform) - target) ** 2, -1))
-  energy = tf.reduce_mean(tf.reduce_sum(target**2, -1))
-  return distance / (energy + 1e-12)
-
-
-def teacher_objective(teacher) -> Callable:
-  """-> (batch, seed) -> mean negative log-likelihood in nats per sample."""
-
-  def objective(batch, seed):
-    del seed  # Maximum likelihood draws nothing.
-    waveform = audio.waveform_from_levels(batch.levels)
-    parameters = teacher(waveform, Conditioning(batch.features))
-    log_prob = teacher.output_kind.log_prob(parameters, batch.levels)
-    loss = -tf.reduce_mean(log_prob)
-    return loss, {'bits_per_sample': distributions.bits(loss)}
-
-  return objective
-
-
-def student_objective(
-  teacher, student, distillation: DistillationConfig
-) -> Callable:
-  """-> (batch, seed) -> KL(student || teacher) + weighted power loss.
-
-  The teacher's weights stay as they are; gradients pass through its context
-  and through the point at which it is evaluated.
-  """
-
-  def objective(batch, seed):
-    conditioning = Conditioning(batch.features)
-    recording = audio.waveform_from_levels(batch.levels)
-    z = distributions.standard_logistic(recording.shape, seed)
-    noise = distributions.standard_logistic(
-      [distillation.draws_per_step, *recording.shape], seed + 1_000_003
+  losses = []
+  for window_samples in settings.power_window_samples:
+    ours, target = (
+      _phi(x, window_samples, settings) for x in (waveform, recording)
     )
-    output = student(z, conditioning)
-    divergence = distillation_divergence(teacher, output, conditioning, noise)
-    loss = divergence.kl
-    metrics = {
-      'kl': divergence.kl,
-      'cross_entropy': divergence.cross_entropy,
-      'entropy': divergence.entropy,
-      'log_scale_mean': tf.reduce_mean(output.log_scale),
-      'student_rms_dbfs': _rms_dbfs(output.waveform),
-      'recording_rms_dbfs': _rms_dbfs(recording),
-      'clipped_share': tf.reduce_mean(
-        tf.cast(tf.abs(output.waveform) >= 1.0, tf.float32)
-      ),
-    }
-    # A weight of 0 switches a term off; it is not even computed.
-    if distillation.power_weight:
-      power = power_loss(
-        output.waveform,
-        recording,
-        window_samples=distillation.power_window_samples,
-        hop_samples=distillation.power_hop_samples,
-        exponent=distillation.power_exponent,
-        average_over_time=distillation.power_average_over_time,
-      )
-      loss += distillation.power_weight * power
-      metrics['power_loss'] = power
-    return loss, metrics
-
-  return objective
+    weights = _band_weights(ours.shape[-1], settings, sample_rate_hz)
+    distance = tf.reduce_mean(tf.reduce_sum(weights * (ours - target) ** 2, -1))
+    if settings.power_relative:
+      distance /= 1e-12 + tf.reduce_mean(tf.reduce_sum(weights * target**2, -1))
+    losses.append(distance)
+  return tf.add_n(losses) / len(losses)
 
 
-class Divergence(NamedTuple):
-  """KL(student || teacher) and its parts, in nats per sample.
-
-  The teacher gives the mass of a 16-bit level, the student a density; the
-  logarithm of a level's width is moved to the cross-entropy, so that the KL
-  of equal distributions is zero.
-  """
-
-  kl: tf.Tensor
-  cross_entropy: tf.Tensor
-  entropy: tf.Tensor
+def _phi(x, window_samples, settings):
+  magnitude = audio.stft_magnitude(x, window_samples, window_samples // 4)
+  if settings.power_feature == POWER:
+    magnitude = magnitude**2
+  elif settings.power_feature == LOG:
+    magnitude = tf.math.log(tf.maximum(magnitude, _LOWEST_MAGNITUDE))
+  if settings.power_average_over_time:
+    return tf.reduce_mean(magnitude, 1)
+  return magnitude
 
 
-def distillation_divergence(
-  teacher, output: FlowOutput, conditioning: Conditioning, noise
-) -> Divergence:
-  """Estimates the divergence with one pass of the teacher, see above."""
-  parameters = teacher(output.waveform, conditioning)
-  log_prob = teacher.output_kind.distribution(parameters).log_prob
-  cross_entropy = sampled_cross_entropy(log_prob, output, noise) - math.log(
-    audio.FULL_SCALE
+# -100 dB: what is quieter is silence, and silences are equal.
+_LOWEST_MAGNITUDE = 1e-5
+
+
+def _band_weights(bins, settings, sample_rate_hz):
+  """A weight per bin: that of the band in which its frequency lies."""
+  frequencies = tf.linspace(0.0, sample_rate_hz / 2.0, bins)
+  bands = tf.searchsorted(
+    tf.constant(settings.power_band_edges_hz, tf.float32),
+    frequencies,
+    side='right',
   )
-  entropy = logistic_entropy(output.log_scale)
-  return Divergence(cross_entropy - entropy, cross_entropy, entropy)
+  return tf.gather(tf.constant(settings.power_band_weights), bands)
 
 
-def _rms_dbfs(waveform):
-  power = tf.reduce_mean(waveform**2)
-  return 10.0 * tf.math.log(power + 1e-12) / math.log(10.0)
+def feature_loss(features, target):
+  """Feature reconstruction ||f(g(z, c)) - f(x)||^2 (1711.10433 sec. 4).
+
+  Args:
+    features: activations of a frozen classifier that hears the student,
+      float32 `[B, T, layers, channels]`.
+    target: the same for the recording.
+
+  Returns:
+    A scalar: the squared distance in units of ||f(x)||^2, per layer, averaged
+    over layers and the batch.
+  """
+  return _relative_distance(features, target, axes=(1, 3))
+
+
+def style_loss(features, target):
+  """||G(g(z, c)) - G(x)||_F^2, G the Gram matrices (1711.10433 sec. 4).
+
+  G_ij = 1/T sum_t f_ti f_tj per layer: which features of a layer are active
+  together, whenever that is. Arguments and result as in `feature_loss`.
+  """
+  return _relative_distance(_gram(features), _gram(target), axes=(2, 3))
+
+
+def _gram(features):
+  samples = tf.cast(tf.shape(features)[1], tf.float32)
+  return tf.einsum('btli,btlj->blij', features, features) / samples
+
+
+def _relative_distance(x, target, axes):
+  distance = tf.reduce_sum((x - target) ** 2, axes)
+  return tf.reduce_mean(distance / (tf.reduce_sum(target**2, axes) + 1e-12))

@@ -109,11 +109,20 @@ class CausalNetwork(keras.layers.Layer):
     )
 
   def call(self, x, conditioning, state):
+    y, state = self.before_head(x, conditioning, state)
+    return self.head(y), state
+
+  def before_head(self, x, conditioning, state):
+    """`call` without the head: what the stack returns, and the next state.
+
+    With skip connections these are the gates of all blocks, `[B, T, layers *
+    G]`, without them the last residual, `[B, T, R]`.
+    """
     shifted = tf.concat([state.previous, x], 1)
     x, entrance = self.entrance(shifted[:, :-1], state.entrance)
     output = self.stack(x, conditioning, state.stack)
     state = NetworkState(shifted[:, -1:], entrance, output.state)
-    return self._head(output.output), state
+    return output.output, state
 
   def step(self, previous, conditioning, rings, t):
     """One sample of `call`.
@@ -130,9 +139,10 @@ class CausalNetwork(keras.layers.Layer):
     taps, entrance = self.entrance.step(previous, rings.entrance, t)
     x = self.entrance.product(taps)
     output = self.stack.step(x, conditioning, rings.stack, t)
-    return self._head(output.output), NetworkRings(entrance, output.state)
+    return self.head(output.output), NetworkRings(entrance, output.state)
 
-  def _head(self, y):
+  def head(self, y):
+    """Parameters `[..., P]` from what `before_head` returns."""
     if self.skip is not None:
       y = self.skip(y)
     return self.output_layer(tf.nn.relu(self.hidden(tf.nn.relu(y))))

@@ -4,10 +4,12 @@ import dataclasses
 
 from wavenet_tf.config import (
   AudioConfig,
+  ClassifierConfig,
   ConditioningConfig,
   Config,
   DistillationConfig,
   EvaluationConfig,
+  MAGNITUDE,
   MU_LAW,
   StudentConfig,
   TeacherConfig,
@@ -42,6 +44,7 @@ def _tiny() -> Config:
       residual_channels=32,
       gate_channels=32,
     ),
+    classifier=ClassifierConfig(cycles=2, layers_per_cycle=7),
     train_teacher=TrainingConfig(
       steps=1500,
       batch_size=4,
@@ -58,9 +61,15 @@ def _tiny() -> Config:
       average_decay=0.99,
       final_learning_rate_share=0.02,
     ),
-    distillation=DistillationConfig(
-      power_window_samples=256, power_hop_samples=64
+    train_classifier=TrainingConfig(
+      steps=1200,
+      batch_size=4,
+      crop_samples=3200,
+      learning_rate=2e-3,
+      average_decay=0.99,
+      final_learning_rate_share=0.02,
     ),
+    distillation=_loud_enough(window_samples=256),
     evaluate=EvaluationConfig(audio_utterances=2, audio_seconds=3.0),
   )
 
@@ -83,6 +92,27 @@ def _small() -> Config:
       learning_rate=2e-3,
       final_learning_rate_share=0.02,
     ),
+    train_classifier=TrainingConfig(
+      steps=4500,
+      batch_size=2,
+      crop_samples=7168,
+      learning_rate=2e-3,
+      final_learning_rate_share=0.02,
+    ),
+    distillation=_loud_enough(window_samples=512),
+  )
+
+
+def _loud_enough(window_samples: int) -> DistillationConfig:
+  """A power loss that learns quickly: magnitudes, in units of the recording.
+
+  The paper's squared powers hardly see anything but the loudest vowels.
+  """
+  return DistillationConfig(
+    power_weight=10.0,
+    power_feature=MAGNITUDE,
+    power_window_samples=(window_samples,),
+    power_relative=True,
   )
 
 
@@ -104,8 +134,25 @@ def _wavenet_2016() -> Config:
       output=MU_LAW,
     ),
     student=StudentConfig(flow_layers=()),
+    classifier=ClassifierConfig(
+      cycles=3,
+      residual_channels=128,
+      gate_channels=128,
+      skip_channels=256,
+      frame_channels=256,
+    ),
     train_teacher=TrainingConfig(
       steps=1_000_000,
+      batch_size=8,
+      crop_samples=16000,
+      learning_rate=2e-4,
+      final_learning_rate_share=1.0,
+      average_decay=0.9999,
+      checkpoint_every_steps=2000,
+      summary_every_steps=500,
+    ),
+    train_classifier=TrainingConfig(
+      steps=200_000,
       batch_size=8,
       crop_samples=16000,
       learning_rate=2e-4,
@@ -151,11 +198,19 @@ def _parallel_wavenet_2017() -> Config:
       residual_channels=64,
       gate_channels=32,
     ),
+    classifier=ClassifierConfig(
+      cycles=3,
+      residual_channels=128,
+      gate_channels=128,
+      skip_channels=256,
+      frame_channels=256,
+    ),
     train_teacher=training,
     train_student=dataclasses.replace(training),
-    distillation=DistillationConfig(
-      power_exponent=2.0, power_average_over_time=True
-    ),
+    train_classifier=dataclasses.replace(training, steps=200_000),
+    # The paper gives no weight of its power loss; relative to the recording,
+    # 10 is of the order of the divergence.
+    distillation=DistillationConfig(power_weight=10.0, power_relative=True),
   )
 
 

@@ -105,7 +105,7 @@ def rows(results: dict, workdir: pathlib.Path) -> list[Row]:
     ('teacher', f'{results["teacher_parameters"]:,} parameters'),
   ]
   bits = f'{results["teacher_bits_per_sample"]:.3f}'
-  if results['output'] == config_lib.LOGISTIC_MIXTURE:
+  if results['output'] != config_lib.MU_LAW:
     flac = f'{results["flac_bits_per_sample"]:.3f}'
     found += [
       ('teacher likelihood', f'{bits} bits per sample, given the log-mel'),
@@ -122,9 +122,12 @@ def rows(results: dict, workdir: pathlib.Path) -> list[Row]:
         f'{end:.3f} nats per sample (untrained {start:.3f})',
       ),
     ]
+    found += _health_rows(results['student_health'])
   for voice in 'teacher', 'student':
     if f'{voice}_audio' in results:
       found += _audio_rows(voice, results[f'{voice}_audio'])
+  if 'classifier' in results:
+    found += classifier_rows(results['classifier'])
   found += [
     ('WAVs and spectrograms', str(workdir / 'samples')),
     ('report', str(workdir / 'report' / 'index.html')),
@@ -135,6 +138,27 @@ def rows(results: dict, workdir: pathlib.Path) -> list[Row]:
   if versions:
     found.append(('SavedModel', str(versions[-1])))
   return found
+
+
+def _health_rows(measured):
+  """What a person should know; all numbers are in `results.json`."""
+  loudness = (
+    measured['student/loudness_dbfs'] - measured['recording/loudness_dbfs']
+  )
+  bands = [
+    value
+    for name, value in measured.items()
+    if name.startswith('band_difference_db/')
+  ]
+  return [
+    (
+      'student health',
+      f'loudness {loudness:+.1f} dB, bands {min(bands):+.1f} to '
+      f'{max(bands):+.1f} dB, clipped {100 * measured["clipped_share"]:.2g} %, '
+      f"others' features cost {measured['conditioning_nats']:.3f} nats",
+    ),
+    *(('warning', text) for text in measured['warnings']),
+  ]
 
 
 def _audio_rows(voice, measured):
@@ -152,6 +176,22 @@ def _audio_rows(voice, measured):
       f'{measured["real_time_factor"]:.3f} s per second of audio',
     ),
   ]
+
+
+def classifier_rows(measured: dict) -> list[Row]:
+  """The classifier's part of the table, from `classifier_accuracy`."""
+  found = [('classifier', f'{measured["parameters"]:,} parameters')]
+  for unit in 'frame', 'clip':
+    if measured.get(f'{unit}s'):
+      found.append(
+        (
+          f'classifier {unit}s',
+          f'{100 * measured[f"{unit}_accuracy"]:.1f} % of '
+          f'{measured[f"{unit}s"]:,} {measured["labels"]} recognised '
+          f'(commonest {100 * measured[f"{unit}_majority_share"]:.1f} %)',
+        )
+      )
+  return found
 
 
 def table(rows: list[Row]) -> str:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from wavenet_tf import audio, distributions, network
+from wavenet_tf import audio, network
 from wavenet_tf.config import AudioConfig, Config, MARGIN_FRAMES
 from wavenet_tf.layers import Conditioning
 from wavenet_tf.teacher import Teacher
@@ -204,7 +204,7 @@ class Synthesizer:
     return Chunk(_clipped(output), state)
 
   def _noise(self, seed, blocks):
-    """Logistic noise `[B, blocks * block samples]`.
+    """Noise for the flows, `[B, blocks * block samples]`.
 
     A seed a row: what a request hears does not depend on its batch.
     """
@@ -212,7 +212,7 @@ class Synthesizer:
 
     def draw(row_and_block):
       row, block = row_and_block
-      return distributions.standard_logistic(
+      return self._student.family.standard_noise(
         [self._block_samples],
         tf.random.experimental.stateless_fold_in(row, block),
       )

@@ -5,15 +5,13 @@ import math
 import keras
 import tensorflow as tf
 
-from wavenet_tf import flows, network, upsampling
+from wavenet_tf import distributions, flows, network, upsampling
 from wavenet_tf.config import Config, MARGIN_FRAMES
 from wavenet_tf.layers import Conditioning
 
-_LOGISTIC_STANDARD_DEVIATION = math.pi / math.sqrt(3.0)
-
 
 class Student(keras.Model):
-  """Logistic noise -> waveform in one pass (1711.10433 sec. 3).
+  """White noise -> waveform in one pass (1711.10433 sec. 3).
 
   Each flow is a WaveNet without skip connections with two outputs, location
   (in units of the scale that the chain starts with there) and log-scale. The
@@ -25,14 +23,15 @@ class Student(keras.Model):
       `config.conditioning`.
 
   Call:
-    z: float32 `[B, T]`, Logistic(0, 1) noise.
+    z: float32 `[B, T]`, noise of the standard member of `family`:
+      Logistic(0, 1), or Normal(0, 1) where `student.base` says so.
     conditioning: `Conditioning` for T / hop frames.
     Returns `FlowOutput`.
 
   Example:
     ```python
     student = build_student(config)
-    z = distributions.standard_logistic([1, samples], seed)
+    z = student.family.standard_noise([1, samples], seed)
     waveform = student(z, conditioning).waveform
     ```
   """
@@ -41,6 +40,7 @@ class Student(keras.Model):
     super().__init__(**kwargs)
     sizes = config.student
     self.sizes = sizes
+    self.family = distributions.FAMILIES[sizes.base]
     self.upsampler = upsampling.ConditioningUpsampler(
       config.conditioning.upsampler,
       config.conditioning.upsample_factors,
@@ -52,6 +52,7 @@ class Student(keras.Model):
     flow_scale = sizes.initial_scale ** (1.0 / chain)
     # What counts as one at the entrance of flow i, and at the end of the chain.
     self.units = [flow_scale**i for i in range(chain + 1)]
+    noise_deviation = float(self.family.standard().stddev())
     self.networks = [
       network.CausalNetwork(
         dilations=sizes.dilations(i),
@@ -62,7 +63,7 @@ class Student(keras.Model):
         outputs=2,
         output_bias=[0.0, math.log(flow_scale)],
         output_scale=1e-3,
-        input_gain=1.0 / (_LOGISTIC_STANDARD_DEVIATION * self.units[i]),
+        input_gain=1.0 / (noise_deviation * self.units[i]),
         name=f'flow_{i}',
       )
       for i in range(chain)
@@ -89,18 +90,38 @@ class Student(keras.Model):
 
   def flows(self, conditioning: Conditioning):
     """The chain as bijectors, in the order in which noise passes them."""
-
-    def whole_waveform(i, projected):
-      def shift_and_log_scale(x):
-        state = self.networks[i].initial_state(tf.shape(x)[0], 1)
-        return self._parameters(i, x, projected, state)[:2]
-
-      return shift_and_log_scale
-
     return [
-      flows.InverseAutoregressiveFlow(whole_waveform(i, projected))
+      flows.InverseAutoregressiveFlow(self._function(i, projected))
       for i, projected in enumerate(self._project(conditioning))
     ]
+
+  def distribution(self, conditioning: Conditioning, shape):
+    """The student as a `tfd.TransformedDistribution` over `[B, T]` waveforms.
+
+    It samples in one pass, gives the density of its own samples at no more
+    cost (eagerly, through TFP's cache), and that of any waveform slowly.
+    """
+    return flows.flow_distribution(
+      self.flows(conditioning), self.family.standard(), shape
+    )
+
+  def _function(self, i, projected):
+    """What flow i computes, at once and step by step."""
+    net = self.networks[i]
+
+    def whole(x):
+      state = net.initial_state(tf.shape(x)[0], 1)
+      return self._parameters(i, x, projected, state)[:2]
+
+    def step(previous, rings, t):
+      conditioning = None if projected is None else projected[:, t]
+      outputs, rings = net.step(previous[:, None], conditioning, rings, t)
+      return (*self._read(i, outputs), rings)
+
+    def begin(batch):
+      return network.rings_from_state(net.initial_state(batch, 1))
+
+    return flows.AutoregressiveFunction(whole, begin, step)
 
   def _project(self, conditioning):
     """Conditioning of each flow; one upsampler serves them all."""
@@ -114,11 +135,15 @@ class Student(keras.Model):
   def _parameters(self, i, x, projected, state):
     """-> location and log-scale of flow i, `[B, T]`, and its next state."""
     outputs, state = self.networks[i](x[..., None], projected, state)
+    return (*self._read(i, outputs), state)
+
+  def _read(self, i, outputs):
+    """Outputs `[..., 2]` of network i -> location and log-scale `[...]`."""
     loc, log_scale = tf.unstack(outputs, axis=-1)
     log_scale = tf.clip_by_value(
       log_scale, self.sizes.min_log_scale, self.sizes.max_log_scale
     )
-    return loc * self.units[i + 1], log_scale, state
+    return loc * self.units[i + 1], log_scale
 
 
 def build_student(config: Config) -> Student:

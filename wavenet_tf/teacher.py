@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from wavenet_tf import audio, distributions, network, upsampling
+from wavenet_tf import audio, distributions, flows, network, upsampling
 from wavenet_tf.config import Config, MARGIN_FRAMES
 from wavenet_tf.layers import Conditioning
 
@@ -65,7 +65,7 @@ class Teacher(keras.Model):
 
     A mu-law network hears its own alphabet: samples are quantized first.
     """
-    if isinstance(self.output_kind, distributions.LogisticMixture):
+    if isinstance(self.output_kind, distributions.WaveformMixture):
       return waveform[..., None] / self.sizes.signal_unit
     levels = self.sizes.mu_law_levels
     codes = audio.mu_law_encode(waveform, levels)
@@ -91,6 +91,53 @@ class Teacher(keras.Model):
   def call(self, waveform, conditioning):
     state = self.initial_state(tf.shape(waveform)[0])
     return self.chunk(waveform, conditioning, state)[0]
+
+  def flow(self, conditioning: Conditioning):
+    """A WaveNet with one continuous component, read as a flow of its noise.
+
+    Forward is ancestral generation, inverse recovers the noise of a recording
+    in one pass (1705.07057 sec. 3.4).
+
+    Returns:
+      A `tfb.Bijector`, noise `[B, T]` -> waveform `[B, T]`.
+
+    Raises:
+      ValueError: if the output is a softmax, a mixture, or discretized.
+    """
+    output = self.output_kind
+    if not (
+      isinstance(output, distributions.WaveformMixture)
+      and output.components == 1
+      and not output.discretized
+    ):
+      raise ValueError(
+        'Only an output of one continuous component is a flow: expected '
+        'teacher.mixture_components=1 and teacher.discretized=False, found '
+        f'{output}.'
+      )
+    projected = self.project(conditioning)
+
+    def read(parameters):
+      _, loc, log_scale = output.split(parameters)
+      return loc[..., 0], log_scale[..., 0]
+
+    def whole(waveform):
+      state = self.initial_state(tf.shape(waveform)[0])
+      return read(self.network(self.encode(waveform), projected, state)[0])
+
+    def step(previous, rings, t):
+      conditioning = None if projected is None else projected[:, t]
+      parameters, rings = self.network.step(
+        self.encode(previous), conditioning, rings, t
+      )
+      return (*read(parameters), rings)
+
+    def begin(batch):
+      return network.rings_from_state(self.initial_state(batch))
+
+    return flows.masked_autoregressive_flow(
+      flows.AutoregressiveFunction(whole, begin, step)
+    )
 
 
 def build_teacher(config: Config) -> Teacher:

@@ -5,14 +5,22 @@ whether a configuration makes sense.
 """
 
 import math
+import pathlib
 
 from wavenet_tf.config import (
+  BASES,
+  CLOSED_FORM,
   Config,
+  DIVERGENCES,
   flatten,
+  GAUSSIAN,
+  GAUSSIAN_MIXTURE,
   INPUTS,
-  LOGISTIC_MIXTURE,
+  LABEL_KINDS,
+  LOG,
   MU_LAW,
   OUTPUTS,
+  POWER_FEATURES,
   UPSAMPLERS,
   UserError,
 )
@@ -27,6 +35,9 @@ RESUMABLE_FIELDS = frozenset(
     'train_student.steps',
     'train_student.checkpoint_every_steps',
     'train_student.summary_every_steps',
+    'train_classifier.steps',
+    'train_classifier.checkpoint_every_steps',
+    'train_classifier.summary_every_steps',
     'evaluate.utterances',
     'evaluate.audio_utterances',
     'evaluate.audio_seconds',
@@ -65,6 +76,7 @@ def validate(config: Config) -> Config:
       config.teacher.receptive_field_samples,
     )
     _check_distillation(config)
+  _check_classifier(config)
   _check_positive(
     'evaluate',
     config.evaluate,
@@ -193,11 +205,15 @@ def _check_teacher(teacher):
   if teacher.input == 'one_hot' and teacher.output != MU_LAW:
     _fail(
       'teacher.input',
-      "'one_hot' with teacher.output='logistic_mixture'",
-      "'scalar', since 65,536 levels have no one-hot code here",
+      f"'one_hot' with teacher.output={teacher.output!r}",
+      "'scalar', since the levels of a mixture have no one-hot code here",
     )
   if teacher.mu_law_levels < 2:
     _fail('teacher.mu_law_levels', teacher.mu_law_levels, '2 or more')
+  if not 8 <= teacher.bits <= 16:
+    _fail('teacher.bits', teacher.bits, '8 to 16')
+  if not teacher.discretized and teacher.bits < 16:
+    _fail('teacher.bits', teacher.bits, '16, as teacher.discretized is False')
 
 
 def _check_student(config):
@@ -222,16 +238,63 @@ def _check_student(config):
     )
   if student.kernel_size < 2:
     _fail('student.kernel_size', student.kernel_size, '2 or more')
-  if config.teacher.output != LOGISTIC_MIXTURE:
+  _check_choice('student.base', student.base, BASES)
+  if config.teacher.output == MU_LAW:
     _fail(
       'teacher.output',
       repr(config.teacher.output),
-      "'logistic_mixture', as distillation differentiates the teacher's "
-      'density; set student.flow_layers=() to train a teacher only',
+      "'logistic_mixture' or 'gaussian_mixture', as distillation "
+      "differentiates the teacher's density; set student.flow_layers=() to "
+      'train a teacher only',
     )
 
 
-def _check_training(section, training, config, receptive_field):
+def _check_classifier(config):
+  sizes, training = config.classifier, config.train_classifier
+  _check_choice('classifier.labels', sizes.labels, LABEL_KINDS)
+  _check_positive(
+    'classifier',
+    sizes,
+    'cycles',
+    'layers_per_cycle',
+    'residual_channels',
+    'gate_channels',
+    'skip_channels',
+    'signal_unit',
+    'frame_milliseconds',
+    'frame_channels',
+  )
+  _check_not_negative('classifier', sizes, 'frame_layers', 'next_sample_weight')
+  if sizes.kernel_size < 2:
+    _fail('classifier.kernel_size', sizes.kernel_size, '2 or more')
+  frame = sizes.frame_samples(config.audio.sample_rate_hz)
+  if frame < 1:
+    _fail(
+      'classifier.frame_milliseconds',
+      sizes.frame_milliseconds,
+      f'at least one sample, {1000 / config.audio.sample_rate_hz:g} ms',
+    )
+  _check_training(
+    'train_classifier',
+    training,
+    config,
+    sizes.receptive_field_samples,
+    'classifier',
+  )
+  # One frame of a crop, at least, has all its neighbours.
+  frames = 2 * sizes.frame_layers + 1
+  if training.crop_samples < frames * frame:
+    _fail(
+      'train_classifier.crop_samples',
+      training.crop_samples,
+      f'at least {frames} frames of {frame} samples, as '
+      f'classifier.frame_layers = {sizes.frame_layers}; lengthen the crop',
+    )
+
+
+def _check_training(
+  section, training, config, receptive_field, network='teacher'
+):
   _check_positive(
     section,
     training,
@@ -265,36 +328,108 @@ def _check_training(section, training, config, receptive_field):
     _fail(
       f'{section}.crop_samples',
       training.crop_samples,
-      f"at least the teacher's receptive field, {receptive_field} samples; "
-      'lengthen the crop, or lower teacher.cycles or '
-      'teacher.layers_per_cycle',
+      f"at least the {network}'s receptive field, {receptive_field} samples; "
+      f'lengthen the crop, or lower {network}.cycles or '
+      f'{network}.layers_per_cycle',
     )
 
 
 def _check_distillation(config):
   distillation = config.distillation
-  _check_not_negative('distillation', distillation, 'power_weight')
-  _check_positive(
+  _check_choice('distillation.divergence', distillation.divergence, DIVERGENCES)
+  _check_choice(
+    'distillation.power_feature', distillation.power_feature, POWER_FEATURES
+  )
+  _check_not_negative(
     'distillation',
     distillation,
-    'draws_per_step',
-    'power_window_samples',
-    'power_hop_samples',
-    'power_exponent',
+    'regularization_weight',
+    'power_weight',
+    'style_weight',
+    'feature_weight',
   )
-  if distillation.power_window_samples > config.train_student.crop_samples:
+  _check_positive('distillation', distillation, 'draws_per_step')
+  if distillation.divergence == CLOSED_FORM:
+    _check_gaussian_pair(config)
+  _check_power(config)
+  _check_share(
+    'distillation.contrastive_weight', distillation.contrastive_weight
+  )
+  if distillation.contrastive_weight and config.train_student.batch_size < 2:
+    _fail(
+      'train_student.batch_size',
+      config.train_student.batch_size,
+      '2 or more, as distillation.contrastive_weight needs the conditioning '
+      'of another crop',
+    )
+
+
+def _check_gaussian_pair(config):
+  """The closed form is that of two Gaussians."""
+  why = f', as distillation.divergence is {CLOSED_FORM!r}'
+  teacher = config.teacher
+  for field, found, expected in (
+    ('teacher.output', teacher.output, GAUSSIAN_MIXTURE),
+    ('teacher.mixture_components', teacher.mixture_components, 1),
+    ('teacher.discretized', teacher.discretized, False),
+    ('student.base', config.student.base, GAUSSIAN),
+  ):
+    if found != expected:
+      _fail(field, repr(found), f'{expected!r}{why}')
+
+
+def _check_power(config):
+  distillation = config.distillation
+  windows = distillation.power_window_samples
+  if not windows or min(windows) < 4:
+    _fail('distillation.power_window_samples', windows, 'lengths of 4 or more')
+  if max(windows) > config.train_student.crop_samples:
     _fail(
       'distillation.power_window_samples',
-      distillation.power_window_samples,
+      windows,
       'at most train_student.crop_samples = '
       f'{config.train_student.crop_samples}',
     )
+  if distillation.power_relative and distillation.power_feature == LOG:
+    _fail(
+      'distillation.power_relative',
+      'True',
+      f'False, as distillation.power_feature is {LOG!r}, which is relative '
+      'already',
+    )
+  edges = distillation.power_band_edges_hz
+  weights = distillation.power_band_weights
+  if list(edges) != sorted(set(edges)):
+    _fail('distillation.power_band_edges_hz', edges, 'increasing frequencies')
+  if len(weights) != len(edges) + 1 or min(weights) < 0:
+    _fail(
+      'distillation.power_band_weights',
+      weights,
+      f'{len(edges) + 1} weights of 0 or more, one for each band that '
+      f'distillation.power_band_edges_hz = {edges} separates',
+    )
+
+
+# Until a model's folder exists, nothing depends on what is asked of it.
+_SECTIONS_OF_A_MODEL = {
+  'teacher': ('teacher', 'train_teacher', 'conditioning'),
+  'student': ('student', 'train_student', 'distillation'),
+  'classifier': ('classifier', 'train_classifier'),
+}
 
 
 def check_same_run(saved: Config, asked: Config, workdir) -> None:
   """Raises `UserError` where `asked` would make another run of `workdir`."""
   before, after = flatten(saved), flatten(asked)
+  free = {
+    section
+    for model, sections in _SECTIONS_OF_A_MODEL.items()
+    if not pathlib.Path(workdir, model).exists()
+    for section in sections
+  }
   for field, value in after.items():
+    if field.split('.')[0] in free:
+      continue
     if before[field] != value and field not in RESUMABLE_FIELDS:
       raise UserError(
         f'{field}: found {value}, but {workdir} was made with '

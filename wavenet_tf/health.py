@@ -1,0 +1,372 @@
+"""Is a distillation healthy? A falling loss alone does not say so.
+
+`measure` looks at what students are known to fail at: too quiet, deaf to the
+conditioning, a collapsed or saturated scale, a missing band. `warnings` names
+what is wrong, why that happens and which field to change.
+"""
+
+from collections.abc import Callable, Sequence
+import itertools
+import math
+from typing import NamedTuple
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from wavenet_tf import audio, flows
+from wavenet_tf.config import Config
+from wavenet_tf.layers import Conditioning
+
+# Crops of a measurement: enough that a pause in some of them does not decide.
+CROPS = 8
+PERCENTILES = (5, 50, 95)
+# Upper edges of the bands as shares of the Nyquist frequency: octaves, the
+# lowest of which reaches down to 0 Hz.
+BAND_EDGES = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
+# Bands below this count as this loud: nobody hears how much they differ, and
+# a recording that was an MP3 once has nothing at all in its highest bands.
+BAND_FLOOR_DBFS = -80.0
+
+# Thresholds. Well trained students stay within 3 dB of their recordings; 6 dB
+# is half, or twice, the amplitude.
+MAX_LOUDNESS_DB = 6.0
+# A band off by this much sounds muffled, hissing or hollow.
+MAX_BAND_DB = 10.0
+# Measured: 0.43 for a demo teacher of 750 steps, 0.003 and 0.08 for one of the
+# small preset after 500 and 1000, 0.0003 and less without any training.
+MIN_CONDITIONING_NATS = 0.01
+# Speech peaks 12 dB and more above its RMS level, so that hardly any sample
+# of a student as loud as its recordings clips.
+MAX_CLIPPED_SHARE = 1e-3
+# A scale at its floor gets no gradient. Digital silence takes some there.
+MAX_FLOOR_SHARE = 0.1
+# The student's noise over the recordings' amplitude; the latter would have to
+# be predictable to 60 dB, better than the best of lossless coders predicts.
+MIN_NOISE_SHARE = 1e-3
+
+# For full-scale sines, and for noise, sum_k |STFT_k|^2 in the scale of
+# `audio.stft_magnitude` is three times the mean square, by Hann's window.
+_SPECTRUM_OF_MEAN_SQUARE = 3.0
+_SMALLEST_POWER = 1e-12
+
+
+class Level(NamedTuple):
+  """How loud waveforms are, all samples taken together; scalars."""
+
+  mean_absolute: tf.Tensor
+  standard_deviation: tf.Tensor
+  loudness_dbfs: tf.Tensor  # RMS in decibels below full scale
+
+
+class Health(NamedTuple):
+  """What `measure` finds; float32.
+
+  Attributes:
+    student: level of the student's waveforms.
+    recording: level of the recordings of the same conditioning.
+    log_scale_percentiles: 5, 50, 95 % of ln s_tot, `[3]`.
+    noise_deviation: median standard deviation of x_t given z_<t.
+    band_edges_hz: `[bands + 1]`, ascending from 0 to the Nyquist frequency.
+    band_difference_db: power of the student minus that of the recordings,
+      `[bands]`.
+    conditioning_nats: per sample, how much less likely the teacher finds the
+      recordings when it is given the features of others.
+    clipped_share: samples of the student with |x| >= 1.
+    floor_shares: log-scales at their floor, for each flow, `[flows]`.
+  """
+
+  student: Level
+  recording: Level
+  log_scale_percentiles: tf.Tensor
+  noise_deviation: tf.Tensor
+  band_edges_hz: tf.Tensor
+  band_difference_db: tf.Tensor
+  conditioning_nats: tf.Tensor
+  clipped_share: tf.Tensor
+  floor_shares: tf.Tensor
+
+
+class Measurement(NamedTuple):
+  """`Health` and the total log-scales `[B, T]` themselves, for histograms."""
+
+  health: Health
+  log_scale: tf.Tensor
+
+
+def fixed_batch(batches: Sequence, crops: int = CROPS):
+  """Joins some of many batches of one crop, spread evenly over them."""
+  count = min(crops, len(batches))
+  chosen = [batches[i * len(batches) // count] for i in range(count)]
+  return tf.nest.map_structure(
+    lambda *x: None if x[0] is None else tf.concat(x, 0), *chosen
+  )
+
+
+def measurer(
+  teacher, student, batches: Sequence, config: Config
+) -> Callable[[], Measurement]:
+  """-> `measure`, compiled, on one fixed batch and with fixed noise.
+
+  Args:
+    teacher: frozen.
+    student: may go on learning between measurements.
+    batches: validation crops, from which `fixed_batch` chooses.
+    config: of the run.
+  """
+  batch = fixed_batch(batches)
+  seed = tf.constant([config.evaluate.seed, 0], tf.int32)
+
+  @tf.function(jit_compile=config.train_student.jit_compile, autograph=False)
+  def compiled(batch):
+    return measure(teacher, student, batch, seed, config)
+
+  return lambda: compiled(batch)
+
+
+def measure(teacher, student, batch, seed, config: Config) -> Measurement:
+  """Measures a student and the conditioning of its teacher; pure.
+
+  Args:
+    teacher: frozen.
+    student: at any point of its training.
+    batch: `data.dataset.Batch` of validation crops `[B, T]`.
+    seed: int32 `[2]`, of the student's noise.
+    config: of the run; for the sample rate and the longest window of the
+      power loss.
+  """
+  conditioning = Conditioning(batch.features)
+  recording = teacher.output_kind.waveform(batch.levels)
+  z = student.family.standard_noise(recording.shape, seed)
+  output, log_scales = _run_flows(student, conditioning, z)
+  window = max(config.distillation.power_window_samples)
+  percentiles = tfp.stats.percentile(
+    output.log_scale, PERCENTILES, interpolation='linear'
+  )
+  health = Health(
+    student=level(output.waveform),
+    recording=level(recording),
+    log_scale_percentiles=percentiles,
+    noise_deviation=tf.exp(percentiles[PERCENTILES.index(50)])
+    * student.family.standard().stddev(),
+    band_edges_hz=tf.constant([0.0, *BAND_EDGES], tf.float32)
+    * (config.audio.sample_rate_hz / 2),
+    band_difference_db=band_levels_db(output.waveform, window)
+    - band_levels_db(recording, window),
+    conditioning_nats=conditioning_nats(teacher, batch),
+    clipped_share=_share(tf.abs(output.waveform) >= 1.0),
+    floor_shares=tf.stack(
+      [_share(x <= student.sizes.min_log_scale) for x in log_scales]
+    ),
+  )
+  return Measurement(health, output.log_scale)
+
+
+def _run_flows(student, conditioning, z):
+  """-> `FlowOutput` of the student, and the log-scales of each flow."""
+  output, log_scales = flows.identity(z), []
+  for flow in student.flows(conditioning):
+    loc, log_scale = flow.function.whole(output.waveform)
+    output = flows.extend(output, loc, log_scale)
+    log_scales.append(log_scale)
+  return output, log_scales
+
+
+def level(waveform) -> Level:
+  """Waveforms `[B, T]` -> their common level."""
+  return Level(
+    tf.reduce_mean(tf.abs(waveform)),
+    tf.math.reduce_std(waveform),
+    _decibels(tf.reduce_mean(waveform**2), _SMALLEST_POWER),
+  )
+
+
+def band_levels_db(waveform, window_samples: int):
+  """RMS level of each band of `BAND_EDGES` in dBFS, `BAND_FLOOR_DBFS` or more.
+
+  Frequencies belong to the band that begins with them, the Nyquist frequency
+  to the last. The levels of all bands add up to that of the waveform.
+
+  Args:
+    waveform: float32 `[B, T]`, T at least `window_samples`.
+    window_samples: of the STFT; half-overlapping.
+
+  Returns:
+    float32 `[bands]`, averaged over the batch and time as powers.
+  """
+  magnitude = audio.stft_magnitude(
+    waveform, window_samples, max(window_samples // 2, 1)
+  )
+  bins = magnitude.shape[-1]
+  power = tf.reduce_mean(magnitude**2, [0, 1])
+  # An FFT that is longer than its window has as many times more bins.
+  power *= window_samples / (2 * (bins - 1)) / _SPECTRUM_OF_MEAN_SQUARE
+  upper = [math.ceil(edge * (bins - 1)) for edge in BAND_EDGES[:-1]]
+  counts = [b - a for a, b in zip([0, *upper], [*upper, bins])]
+  by_band = [tf.reduce_sum(part) for part in tf.split(power, counts)]
+  return _decibels(tf.stack(by_band), 10 ** (BAND_FLOOR_DBFS / 10))
+
+
+def conditioning_nats(teacher, batch):
+  """Ln p(recording | its features) - ln p(recording | others), per sample.
+
+  Recordings get the features of the crop half a batch away. With a batch of
+  one there is none, so that its features are moved in time by half of their
+  frames: what is said elsewhere in the same utterance.
+
+  Returns:
+    Nats per sample; about 0 for a teacher that ignores its conditioning.
+  """
+  crops, frames = batch.features.shape[:2]
+  swapped = (
+    tf.roll(batch.features, crops // 2, 0)
+    if crops > 1
+    else tf.roll(batch.features, frames // 2, 1)
+  )
+  waveform = teacher.output_kind.waveform(batch.levels)
+
+  def log_prob(features):
+    parameters = teacher(waveform, Conditioning(features))
+    return tf.reduce_mean(
+      teacher.output_kind.log_prob(parameters, batch.levels)
+    )
+
+  return log_prob(batch.features) - log_prob(swapped)
+
+
+def _share(condition):
+  return tf.reduce_mean(tf.cast(condition, tf.float32))
+
+
+def _decibels(power, floor):
+  return 10.0 / math.log(10.0) * tf.math.log(tf.maximum(power, floor))
+
+
+def scalars(health: Health) -> dict[str, float]:
+  """Every number of `Health` under a name of its own."""
+  found = {
+    f'{who}/{name}': value
+    for who in ('student', 'recording')
+    for name, value in getattr(health, who)._asdict().items()
+  }
+  for percent, value in zip(PERCENTILES, health.log_scale_percentiles):
+    found[f'log_scale/percentile_{percent}'] = value
+  for name, value in zip(_band_names(health), health.band_difference_db):
+    found[f'band_difference_db/{name.replace(" ", "_")}'] = value
+  found['noise_deviation'] = health.noise_deviation
+  found['conditioning_nats'] = health.conditioning_nats
+  found['clipped_share'] = health.clipped_share
+  for flow, value in enumerate(health.floor_shares):
+    found[f'floor_share/flow_{flow}'] = value
+  return {name: float(value) for name, value in found.items()}
+
+
+def _band_names(health):
+  edges = [round(float(edge)) for edge in health.band_edges_hz]
+  return [f'{low} to {high} Hz' for low, high in itertools.pairwise(edges)]
+
+
+def write_summaries(measurement: Measurement, step: int) -> None:
+  """Scalars and a histogram into the current summary writer."""
+  for name, value in scalars(measurement.health).items():
+    tf.summary.scalar(f'health/{name}', value, step)
+  tf.summary.histogram('health/log_scale', measurement.log_scale, step)
+
+
+def warnings(health: Health) -> list[str]:
+  """Symptoms with their numbers, likely causes, and what to change.
+
+  A healthy student gives none.
+  """
+  values = scalars(health)
+  broken = [name for name, value in values.items() if not math.isfinite(value)]
+  if broken:
+    return [
+      f'Not finite: {", ".join(broken)}. The student diverged; start anew '
+      'with a lower train_student.learning_rate or clip_norm.'
+    ]
+  return [
+    *_warn_of_loudness(values),
+    *_warn_of_bands(health),
+    *_warn_of_conditioning(values),
+    *_warn_of_scale(values),
+    *_warn_of_floors(health),
+    *_warn_of_clipping(values),
+  ]
+
+
+def _warn_of_loudness(values):
+  student, recording = (
+    values[f'{who}/loudness_dbfs'] for who in ('student', 'recording')
+  )
+  if abs(student - recording) <= MAX_LOUDNESS_DB:
+    return
+  yield (
+    f'The student is {abs(student - recording):.1f} dB '
+    f'{"quieter" if student < recording else "louder"} than the recordings '
+    f'({student:.1f} against {recording:.1f} dBFS). The power loss weighs too '
+    'little against the KL, or training has only begun; raise '
+    'distillation.power_weight or train_student.steps.'
+  )
+
+
+def _warn_of_bands(health):
+  differences = [float(x) for x in health.band_difference_db]
+  # Of a student that is too quiet all bands are: that is another warning.
+  overall = float(health.student.loudness_dbfs - health.recording.loudness_dbfs)
+  for name, difference in zip(_band_names(health), differences):
+    relative = difference - overall
+    if min(abs(difference), abs(relative)) > MAX_BAND_DB:
+      yield (
+        f'{name}: the student has {abs(difference):.1f} dB '
+        f'{"more" if difference > 0 else "less"} power than the recordings. '
+        'The loudest bands decide the power loss; raise the weight of this '
+        'one (distillation.power_band_edges_hz, '
+        'distillation.power_band_weights), choose '
+        'distillation.power_feature=magnitude or log, or raise '
+        'train_student.steps.'
+      )
+
+
+def _warn_of_conditioning(values):
+  nats = values['conditioning_nats']
+  if nats < MIN_CONDITIONING_NATS:
+    yield (
+      "The teacher hardly hears its conditioning: another utterance's "
+      f'features cost it {nats:.4f} nats per sample. It was trained too '
+      'little, or its upsampler is saturated; raise train_teacher.steps, '
+      'lower train_teacher.learning_rate, or try '
+      'conditioning.upsampler=repeat.'
+    )
+
+
+def _warn_of_scale(values):
+  noise = values['noise_deviation']
+  recording = values['recording/standard_deviation']
+  if noise < MIN_NOISE_SHARE * recording:
+    yield (
+      f"The student's scale collapsed: the median of its noise is {noise:.1e}, "
+      f'of recordings with standard deviation {recording:.1e}. It follows the '
+      "teacher's most likely waveform instead of its distribution; raise "
+      'distillation.draws_per_step, or start anew with a lower '
+      'train_student.learning_rate.'
+    )
+
+
+def _warn_of_floors(health):
+  for flow, share in enumerate(health.floor_shares):
+    if float(share) > MAX_FLOOR_SHARE:
+      yield (
+        f'Flow {flow}: {100 * float(share):.0f} % of its log-scales lie at '
+        'their floor, where they get no gradient. Lower '
+        'student.min_log_scale, or leave recordings with digital silence out.'
+      )
+
+
+def _warn_of_clipping(values):
+  share = values['clipped_share']
+  if share > MAX_CLIPPED_SHARE:
+    yield (
+      f'{100 * share:.1f} % of the samples of the student clip. Its scale is '
+      'too wide: lower student.initial_scale or student.max_log_scale, or '
+      'raise distillation.power_weight.'
+    )
