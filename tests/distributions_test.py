@@ -72,6 +72,54 @@ def test_mixture_log_prob_agrees_with_float64(name, family, bits, generator):
   np.testing.assert_allclose(log_prob, reference, rtol=1e-3, atol=2e-3)
 
 
+@pytest.mark.parametrize('bits', [8, 16])
+@pytest.mark.parametrize(
+  ('name', 'family'),
+  [
+    (LOGISTIC_MIXTURE, DiscretizedLogistic),
+    (GAUSSIAN_MIXTURE, DiscretizedGaussian),
+  ],
+)
+def test_mixture_gradients_agree_with_numerical_ones(name, family, bits):
+  """Of the log-probability with respect to every parameter, compiled."""
+  output = distributions.make_output(
+    TeacherConfig(output=name, mixture_components=3, bits=bits)
+  )
+  parameters = random_parameters(output)
+  levels = np.array([-4000, 0, 300, 2600]) // 256 * 256
+  cdf = special.ndtr if family is DiscretizedGaussian else special.expit
+
+  @tf.function(jit_compile=True, autograph=False)
+  def gradient(parameters):
+    with tf.GradientTape() as tape:
+      tape.watch(parameters)
+      total = tf.reduce_sum(output.log_prob(parameters, levels))
+    return tape.gradient(total, parameters)
+
+  def total(parameters):
+    logits, loc, log_scale = np.split(parameters, 3)
+    x = (levels / 32768.0)[:, None]
+    scale = np.exp(log_scale)
+    edges = (x + w - 0.05 * loc for w in (2.0**-bits, -(2.0**-bits)))
+    upper, lower = (edge / scale for edge in edges)
+    # On the side of the smaller tail, where less cancels.
+    side = np.where(lower > 0, -1, 1)
+    masses = special.softmax(logits) * np.abs(
+      cdf(side * upper) - cdf(side * lower)
+    )
+    return np.log(masses.sum(-1)).sum()
+
+  at = parameters.numpy()[0].astype(np.float64)
+  step = 1e-4
+  numeric = [
+    (total(at + step * e) - total(at - step * e)) / (2 * step)
+    for e in np.eye(9)
+  ]
+  np.testing.assert_allclose(
+    gradient(parameters)[0], numeric, rtol=2e-3, atol=2e-3
+  )
+
+
 @pytest.mark.parametrize('components', [1, 3])
 @pytest.mark.parametrize(
   ('name', 'family'),
@@ -99,11 +147,18 @@ def test_continuous_density_agrees_with_scipy(name, family, components):
 
 
 @mixtures
-def test_density_integrates_to_one(name):
-  """What distillation compares is a density, whatever the output gives."""
+@pytest.mark.parametrize('shift', [0.0, 20.0])
+def test_density_integrates_to_one(name, shift):
+  """What distillation compares is a density on the whole line.
+
+  Also where the location lies at full scale: a student that leaves [-1, 1)
+  finds no open bin there that is worth its mass over and over again.
+  """
   output = distributions.make_output(MIXTURES[name])
-  parameters = random_parameters(output)
-  x = np.linspace(-0.99, 0.98, 40001).astype(np.float32)
+  parameters = random_parameters(output).numpy()
+  locations = slice(-2 * output.components, -output.components)
+  parameters[:, locations] += shift
+  x = np.linspace(-2, 3, 100_001).astype(np.float32)
   density = np.exp(output.log_density(parameters, x).numpy())
   total = integrate.trapezoid(density.astype(np.float64), x)
   assert total == pytest.approx(1.0, abs=2e-3)

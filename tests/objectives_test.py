@@ -96,15 +96,17 @@ class CountingTeacher:
 
 
 TERMS = {
+  'divergence': ('distillation__divergence_weight', 'kl'),
   'power': ('distillation__power_weight', 'power_loss'),
   'style': ('distillation__style_weight', 'style_loss'),
   'features': ('distillation__feature_weight', 'feature_loss'),
 }
-OFF = {
+OTHERS_OFF = {
   'distillation__power_weight': 0.0,
   'distillation__style_weight': 0.0,
   'distillation__feature_weight': 0.0,
 }
+ALL_OFF = OTHERS_OFF | {'distillation__divergence_weight': 0.0}
 
 
 def random_classifier(config):
@@ -113,35 +115,45 @@ def random_classifier(config):
 
 @pytest.mark.parametrize('term', TERMS)
 def test_each_term_has_its_own_weight(term):
+  """Alone, with a weight of two, the loss is twice the term."""
   field, metric = TERMS[term]
-  off = miniature(**OFF)
-  on = miniature(**(OFF | {field: 2.0}))
-  classifier = random_classifier(off)
-  batch = make_batch(off)
-  without, metrics_without = objective_of(off, classifier)[2](batch, SEED)
-  with_it, metrics_with = objective_of(on, classifier)[2](batch, SEED)
-  assert set(metrics_with) - set(metrics_without) == {metric}
-  assert float(metrics_with[metric]) > 0
-  assert float(with_it - without) == pytest.approx(
-    2.0 * float(metrics_with[metric]), rel=1e-4
+  config = miniature(**(ALL_OFF | {field: 2.0}))
+  classifier = random_classifier(config)
+  loss, metrics = objective_of(config, classifier)[2](make_batch(config), SEED)
+  assert set(metrics) & {m for _, m in TERMS.values()} == {metric}
+  assert float(metrics[metric]) > 0
+  assert float(loss) == pytest.approx(2.0 * float(metrics[metric]), rel=1e-5)
+
+
+def test_terms_add_up():
+  weights = {field: i + 1.0 for i, (field, _) in enumerate(TERMS.values())}
+  config = miniature(**weights)
+  classifier = random_classifier(config)
+  loss, metrics = objective_of(config, classifier)[2](make_batch(config), SEED)
+  expected = sum(
+    weights[field] * float(metrics[metric]) for field, metric in TERMS.values()
   )
+  assert float(loss) == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_weight_of_zero_computes_nothing():
-  """No classifier is asked, and the teacher runs once."""
-  config = miniature(**OFF)
+@pytest.mark.parametrize('weight', [0.0, 1.0])
+def test_a_weight_of_zero_computes_nothing(weight):
+  """No classifier is asked, and the teacher runs once, or not at all."""
+  config = miniature(**OTHERS_OFF, distillation__divergence_weight=weight)
   teacher, student, _ = objective_of(config)
   counting = CountingTeacher(teacher)
   objective = objectives.student_objective(
     counting, student, config.distillation, 8000, classifier=None
   )
   _, metrics = objective(make_batch(config), SEED)
-  assert len(counting.heard) == 1
-  assert set(metrics) == {'kl', 'cross_entropy', 'entropy'}
+  assert len(counting.heard) == weight
+  assert set(metrics) == (
+    {'kl', 'cross_entropy', 'entropy'} if weight else set()
+  )
 
 
 def test_contrastive_term_is_one_sample_and_two_teacher_passes():
-  config = miniature(**OFF, distillation__contrastive_weight=0.3)
+  config = miniature(**OTHERS_OFF, distillation__contrastive_weight=0.3)
   teacher, student, _ = objective_of(config)
   counting = CountingTeacher(teacher)
   objective = objectives.student_objective(
@@ -214,7 +226,7 @@ def test_every_weight_of_the_student_learns_and_no_other(config):
 
 def test_the_gradient_reaches_the_student_through_the_teacher_s_context():
   """Perturbing early noise moves what the teacher expects later."""
-  config = miniature(**OFF)
+  config = miniature(**OTHERS_OFF)
   teacher, student, _ = objective_of(config)
   batch = make_batch(config)
   z = tf.Variable(
@@ -227,6 +239,20 @@ def test_the_gradient_reaches_the_student_through_the_teacher_s_context():
   gradient = tape.gradient(late, z).numpy()
   assert np.abs(gradient[:, 290:299]).min() > 0
   assert np.abs(gradient[:, 399:]).max() == 0
+
+
+@pytest.mark.parametrize('seed', range(4))
+@pytest.mark.parametrize('output', ['logistic_mixture', 'gaussian_mixture'])
+def test_a_divergence_is_not_negative(output, seed):
+  """Also of loud students that leave the range of a discretized teacher."""
+  config = miniature(
+    teacher__output=output, distillation__draws_per_step=64, **OTHERS_OFF
+  )
+  teacher, student, objective = objective_of(config)
+  randomize(teacher, scale=0.4, seed=seed)
+  randomize(student, scale=0.4, seed=seed + 10)
+  _, metrics = objective(make_batch(config, seed=seed), SEED)
+  assert float(metrics['kl']) > 0
 
 
 def constant_models(config, teacher_bias):
@@ -252,7 +278,7 @@ def test_kl_of_a_student_that_is_the_teacher_is_zero(base, divergence):
     'teacher__mixture_components': 1,
     'distillation__divergence': divergence,
     'distillation__draws_per_step': 64,
-    **OFF,
+    **OTHERS_OFF,
   }
   config = (gaussian if base == 'gaussian' else miniature)(**sizes)
   unit = config.teacher.signal_unit
@@ -283,7 +309,7 @@ def test_regularization_is_part_of_the_objective_only():
     distillation__divergence='closed_form',
     distillation__regularization_weight=4.0,
     student__flow_layers=(2,),
-    **OFF,
+    **OTHERS_OFF,
   )
   student, objective = constant_models(config, [0.0, -3.5])
   student.networks[0].output_layer.bias.assign([0.0, -3.0])
@@ -295,7 +321,7 @@ def test_regularization_is_part_of_the_objective_only():
 
 def test_draws_per_step_estimate_what_the_waveform_alone_does():
   """H(P_S, P_T) is also -E[ln p_T(x)], with one waveform and more variance."""
-  config = miniature(distillation__draws_per_step=16, **OFF)
+  config = miniature(distillation__draws_per_step=16, **OTHERS_OFF)
   teacher, student, _ = objective_of(config)
   batch = make_batch(config)
   conditioning = Conditioning(batch.features)
@@ -350,7 +376,7 @@ def test_a_flow_distilled_from_a_known_process_is_that_process(divergence):
     student__layers_per_cycle=4,
     student__residual_channels=16,
     student__gate_channels=16,
-    **OFF,
+    **OTHERS_OFF,
   )
   student = build_student(config)
   objective = objectives.student_objective(

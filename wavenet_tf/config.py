@@ -221,9 +221,10 @@ class TrainingConfig:
 class DistillationConfig:
   """Terms of the student's loss (1711.10433 sec. 3 and 4), each with a weight.
 
-  The divergence has weight 1. A term of weight 0 is not computed.
+  A term of weight 0 is not computed.
   """
 
+  divergence_weight: float = 1.0
   # 'sampled' draws from the student's logistic at every step (1711.10433);
   # 'closed_form' needs a Gaussian pair (1807.07281).
   divergence: str = SAMPLED

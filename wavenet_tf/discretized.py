@@ -38,6 +38,10 @@ class Discretized(tfd.Distribution):
     loc: location, float32, any shape, in waveform units.
     log_scale: natural logarithm of the scale, of the shape of `loc`.
     levels: number of bins, 2^16 for 16 bits.
+    open_ends: False takes the mass of a bin of width w around x everywhere,
+      also beyond [-1, 1): divided by w that is a density on the whole line,
+      F's own smoothed by a bin, and what a waveform that is not quantized is
+      scored with.
 
   Example:
     ```python
@@ -51,6 +55,7 @@ class Discretized(tfd.Distribution):
     loc,
     log_scale,
     levels: int = audio.LEVELS,
+    open_ends: bool = True,
     validate_args=False,
     allow_nan_stats=True,
     name=None,
@@ -61,6 +66,7 @@ class Discretized(tfd.Distribution):
       self._loc = tf.convert_to_tensor(loc, tf.float32)
       self._log_scale = tf.convert_to_tensor(log_scale, tf.float32)
       self._levels = levels
+      self._open_ends = open_ends
       super().__init__(
         dtype=tf.float32,
         reparameterization_type=tfd.NOT_REPARAMETERIZED,
@@ -95,19 +101,16 @@ class Discretized(tfd.Distribution):
     half = 1.0 / self._levels
     inverse_scale = tf.exp(-self._log_scale)
     centred = x - self._loc
-    upper = (centred + half) * inverse_scale
-    lower = (centred - half) * inverse_scale
-    lowest, highest = -1.0 + half, 1.0 - 3.0 * half
-    return tf.where(
-      x < lowest,
-      self._log_below(upper),
-      tf.where(
-        x > highest,
-        # Both families are symmetric: 1 - F(b) = F(-b).
-        self._log_below(-lower),
-        self._log_between(centred * inverse_scale, 2.0 * half * inverse_scale),
-      ),
+    inner = self._log_between(
+      centred * inverse_scale, 2.0 * half * inverse_scale
     )
+    if not self._open_ends:
+      return inner
+    # Both families are symmetric: 1 - F(b) = F(-b).
+    above = self._log_below((half - centred) * inverse_scale)
+    below = self._log_below((half + centred) * inverse_scale)
+    inner = tf.where(x > 1.0 - 3.0 * half, above, inner)
+    return tf.where(x < -1.0 + half, below, inner)
 
   def _cdf(self, x):
     """P(X <= x) at bin centres x: all mass up to the upper edge of the bin."""

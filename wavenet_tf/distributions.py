@@ -24,7 +24,7 @@ class Family(NamedTuple):
     standard_noise: (shape, int32 [2] seed) -> draws of the standard member.
     standard_entropy: of the standard member, nats.
     continuous: (loc, scale) -> `tfd.Distribution`.
-    discretized: (loc, log_scale, levels) -> `Discretized`.
+    discretized: (loc, log_scale, levels, open_ends) -> `Discretized`.
   """
 
   standard_noise: Callable
@@ -123,17 +123,21 @@ class WaveformMixture(NamedTuple):
 
   def distribution(self, parameters) -> tfd.Distribution:
     """Distribution over waveform values of shape `[...]`."""
-    logits, loc, log_scale = self.split(parameters)
-    if self.components == 1:
-      return self._component(loc[..., 0], log_scale[..., 0])
-    return tfd.MixtureSameFamily(
-      tfd.Categorical(logits=logits), self._component(loc, log_scale)
-    )
+    return self._mixture(parameters, open_ends=True)
 
-  def _component(self, loc, log_scale):
-    if self.discretized:
-      return self.family.discretized(loc, log_scale, self.levels)
-    return self.family.continuous(loc, tf.exp(log_scale))
+  def _mixture(self, parameters, open_ends):
+    logits, loc, log_scale = self.split(parameters)
+
+    def component(loc, log_scale):
+      if self.discretized:
+        return self.family.discretized(loc, log_scale, self.levels, open_ends)
+      return self.family.continuous(loc, tf.exp(log_scale))
+
+    if self.components == 1:
+      return component(loc[..., 0], log_scale[..., 0])
+    return tfd.MixtureSameFamily(
+      tfd.Categorical(logits=logits), component(loc, log_scale)
+    )
 
   def waveform(self, levels):
     """The waveform `[...]` of 16-bit levels, on the grid of this output."""
@@ -151,10 +155,12 @@ class WaveformMixture(NamedTuple):
   def log_density(self, parameters, waveform):
     """Ln p at any waveform values: differentiable in both, nats.
 
-    A mass is divided by its bin's width, so that the divergence between equal
-    distributions is zero.
+    A discretized output gives the mass of a bin around the value, divided by
+    the bin's width: a density on the whole line, so that the divergence from
+    it is never negative, and zero between equal distributions.
     """
-    log_prob = self.distribution(parameters).log_prob(waveform)
+    mixture = self._mixture(parameters, open_ends=False)
+    log_prob = mixture.log_prob(waveform)
     return log_prob - self.log_width if self.discretized else log_prob
 
   def mean(self, parameters):

@@ -241,8 +241,11 @@ def measure(
     objective = objectives.student_objective(
       models.teacher,
       student,
-      # A batch of one crop has no other conditioning.
-      dataclasses.replace(config.distillation, contrastive_weight=0.0),
+      # A batch of one crop has no other conditioning; the divergence is
+      # wanted whatever was trained with.
+      dataclasses.replace(
+        config.distillation, contrastive_weight=0.0, divergence_weight=1.0
+      ),
       config.audio.sample_rate_hz,
       models.listener,
     )

@@ -39,7 +39,7 @@ def student_objective(
 ) -> Callable:
   """The divergence from the teacher and the weighted additional losses.
 
-    KL(P_S(c) || P_T(c)) + w_p power + w_s style + w_f features
+    w_d KL(P_S(c) || P_T(c)) + w_p power + w_s style + w_f features
       - gamma KL(P_S(c) || P_T(c'))                       (1711.10433 sec. 4)
 
   with c' the conditioning of another crop of the batch. The teacher's and the
@@ -67,8 +67,11 @@ def student_objective(
         teacher, student, settings, output, conditioning, draws
       )
 
-    divergence = divergence_under(conditioning)
-    loss, metrics = divergence.objective, divergence.metrics()
+    loss, metrics = 0.0, {}
+    if settings.divergence_weight:
+      divergence = divergence_under(conditioning)
+      metrics.update(divergence.metrics())
+      loss += settings.divergence_weight * divergence.objective
     if settings.power_weight:
       metrics['power_loss'] = losses.power_loss(
         output.waveform, recording, settings, sample_rate_hz

@@ -343,6 +343,7 @@ def _check_distillation(config):
   _check_not_negative(
     'distillation',
     distillation,
+    'divergence_weight',
     'regularization_weight',
     'power_weight',
     'style_weight',
