@@ -22,7 +22,7 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 import tensorflow as tf
 
-from data import corpora, dataset, decoding, preparation, shards
+from data import copies, dataset, decoding, preparation, shards
 from wavenet_tf import (
   audio,
   evaluation,
@@ -400,13 +400,14 @@ def _train(run, name, model, objective, synthesize=None, watch=None, **labels):
 
 def generate(run: Run) -> None:
   """Copy synthesis: log-mel of the input, waveform out."""
-  targets = _targets(run)
+  output = FLAGS.output or run.workdir / 'samples' / FLAGS.model
+  targets = copies.targets(FLAGS.input, pathlib.Path(output))
   synthesize = _synthesizer(run, FLAGS.model)
   rate = run.config.audio.sample_rate_hz
   bad = []
   for source, target in targets.items():
     try:
-      levels = _load(source, run.config.audio)
+      levels = copies.load(source, run.config.audio)
     except UserError as error:
       print(error, file=sys.stderr)
       bad.append(source)
@@ -424,42 +425,6 @@ def generate(run: Run) -> None:
     raise UserError(
       f'--input: {len(bad)} of {len(targets)} recordings were not copied.'
     )
-
-
-def _targets(run) -> dict[pathlib.Path, pathlib.Path]:
-  """The WAV file to write for every recording that --input names."""
-  if not FLAGS.input:
-    raise UserError(
-      '--input: found nothing, expected an audio file or a folder of them.'
-    )
-  source = pathlib.Path(FLAGS.input)
-  if not source.exists():
-    raise UserError(f'--input: {source} does not exist.')
-  output = pathlib.Path(FLAGS.output or run.workdir / 'samples' / FLAGS.model)
-  if source.is_file():
-    if output.suffix and output.suffix.lower() != '.wav':
-      raise UserError(f'--output: found {output}, expected .wav or a folder.')
-    targets = {source: output if output.suffix else output / source.stem}
-  else:
-    if output.suffix.lower() == '.wav':
-      raise UserError(
-        f'--output: found {output}, expected a folder, as --input is one.'
-      )
-    utterances = corpora.read_corpus(source, '--input').utterances
-    targets = {u.path: output / u.path.relative_to(source) for u in utterances}
-  targets = {s: target.with_suffix('.wav') for s, target in targets.items()}
-  if len(set(targets.values())) < len(targets):
-    raise UserError(
-      f'--input: some recordings in {source} differ in their suffix alone; '
-      'rename them, as each becomes a .wav of the same name.'
-    )
-  for target in targets.values():
-    if any(target.resolve() == s.resolve() for s in targets):
-      raise UserError(
-        f'--output: {target} is one of the recordings to read; '
-        'name another place.'
-      )
-  return targets
 
 
 def evaluate(run: Run) -> None:
@@ -494,11 +459,11 @@ def evaluate(run: Run) -> None:
     _shortened(run, example, config.evaluate.audio_seconds)
     for example in examples[: config.evaluate.audio_utterances]
   ]
-  copies = evaluation.copies(config, models, chosen)
-  results.update(copies.results)
+  copied = evaluation.copies(config, models, chosen)
+  results.update(copied.results)
   if any((run.workdir / 'classifier').glob('ckpt-*.index')):
     results['classifier'] = _measure_classifier(run)
-  pictures, sounds = _write_samples(run, copies.waveforms)
+  pictures, sounds = _write_samples(run, copied.waveforms)
   rows = report.rows(results, run.workdir)
   report.write(run.workdir / 'report', results, rows, pictures, sounds)
   print(report.table(rows))
@@ -527,21 +492,6 @@ def everything(run: Run) -> None:
   else:
     print('Student and export: none, as student.flow_layers is ().')
   evaluate(run)
-
-
-def _load(path, audio_config):
-  """Levels of a file to copy, refusing one that lacks the model's band."""
-  rate = decoding.sample_rate_hz(path)
-  if rate < audio_config.sample_rate_hz:
-    raise UserError(
-      f'{path}: has {rate} Hz, the checkpoint speaks at '
-      f'{audio_config.sample_rate_hz} Hz, and the band between is missing; '
-      'use a recording of at least that rate or a model of a lower one.'
-    )
-  levels = decoding.load(path, audio_config.sample_rate_hz)
-  if not len(levels):
-    raise UserError(f'{path}: is too short to copy.')
-  return levels
 
 
 def _synthesizer(run, name):

@@ -198,6 +198,51 @@ def test_a_softmax_teacher_goes_through_without_a_student(chain):
   )  # fmt: skip
 
 
+def results_of(workdir):
+  return json.loads((workdir / 'report' / 'results.json').read_text())
+
+
+def test_a_gaussian_pair_goes_through_in_closed_form(chain):
+  root, _ = chain
+  run(
+    root / 'gaussian', f'--data_dir={root / "corpus"}', *flags_of_miniature(),
+    '--config.teacher.output=gaussian_mixture',
+    '--config.teacher.mixture_components=1',
+    '--config.teacher.discretized=False',
+    '--config.student.base=gaussian',
+    '--config.distillation.divergence=closed_form',
+  )  # fmt: skip
+  assert results_of(root / 'gaussian')['student_at_end']['kl'] >= 0
+  assert (root / 'gaussian' / 'export' / '1' / 'saved_model.pb').is_file()
+
+
+def test_all_losses_go_through_with_a_classifier_of_their_own(tmp_path):
+  """`all` trains it first, as the perceptual loss listens with it."""
+  corpus = write_words(tmp_path / 'corpus')
+  workdir = tmp_path / 'run'
+  output = run(
+    workdir, f'--data_dir={corpus}', *flags_of_miniature(),
+    '--config.teacher.bits=8',
+    '--config.classifier.labels=words',
+    f'--config.train_classifier.steps={STEPS}',
+    '--config.distillation.style_weight=1.0',
+    '--config.distillation.feature_weight=1.0',
+    '--config.distillation.contrastive_weight=0.3',
+    '--config.distillation.power_window_samples=(64,128)',
+    '--config.distillation.power_band_edges_hz=(1000.0,)',
+    '--config.distillation.power_band_weights=(1.0,0.5)',
+  ).stdout  # fmt: skip
+  assert output.index('Classifier: 2 words') < output.index('student KL')
+  metrics = results_of(workdir)['student_at_end']
+  assert {'kl', 'power_loss', 'style_loss', 'feature_loss'} <= set(metrics)
+  shutil.rmtree(workdir / 'student')
+  refused(
+    workdir, '--mode=train_student',
+    f'--config.distillation.classifier_workdir={tmp_path / "nowhere"}',
+    words=['distillation.classifier_workdir', 'nowhere', 'train_classifier'],
+  )  # fmt: skip
+
+
 # The classifier, on recordings whose names are words.
 
 

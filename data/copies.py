@@ -1,0 +1,75 @@
+"""What copy synthesis reads and writes: recordings in, WAV files out."""
+
+import pathlib
+
+import numpy as np
+
+from data import corpora, decoding
+from wavenet_tf.config import AudioConfig, UserError
+
+
+def targets(
+  source: str | None, output: pathlib.Path
+) -> dict[pathlib.Path, pathlib.Path]:
+  """The WAV file to write for every recording that --input names.
+
+  Args:
+    source: an audio file, or a folder of them.
+    output: a .wav file or a folder for the one, a folder for the other.
+
+  Raises:
+    UserError: naming the flag, if a copy would have no place of its own.
+  """
+  if not source:
+    raise UserError(
+      '--input: found nothing, expected an audio file or a folder of them.'
+    )
+  source = pathlib.Path(source)
+  if not source.exists():
+    raise UserError(f'--input: {source} does not exist.')
+  found = _of_file if source.is_file() else _of_folder
+  copies = {
+    s: target.with_suffix('.wav') for s, target in found(source, output).items()
+  }
+  if len(set(copies.values())) < len(copies):
+    raise UserError(
+      f'--input: some recordings in {source} differ in their suffix alone; '
+      'rename them, as each becomes a .wav of the same name.'
+    )
+  for target in copies.values():
+    if any(target.resolve() == s.resolve() for s in copies):
+      raise UserError(
+        f'--output: {target} is one of the recordings to read; '
+        'name another place.'
+      )
+  return copies
+
+
+def _of_file(source, output):
+  if output.suffix and output.suffix.lower() != '.wav':
+    raise UserError(f'--output: found {output}, expected .wav or a folder.')
+  return {source: output if output.suffix else output / source.stem}
+
+
+def _of_folder(source, output):
+  if output.suffix.lower() == '.wav':
+    raise UserError(
+      f'--output: found {output}, expected a folder, as --input is one.'
+    )
+  utterances = corpora.read_corpus(source, '--input').utterances
+  return {u.path: output / u.path.relative_to(source) for u in utterances}
+
+
+def load(path: pathlib.Path, audio_config: AudioConfig) -> np.ndarray:
+  """Levels of a file to copy, refusing one that lacks the model's band."""
+  rate = decoding.sample_rate_hz(path)
+  if rate < audio_config.sample_rate_hz:
+    raise UserError(
+      f'{path}: has {rate} Hz, the checkpoint speaks at '
+      f'{audio_config.sample_rate_hz} Hz, and the band between is missing; '
+      'use a recording of at least that rate or a model of a lower one.'
+    )
+  levels = decoding.load(path, audio_config.sample_rate_hz)
+  if not len(levels):
+    raise UserError(f'{path}: is too short to copy.')
+  return levels
