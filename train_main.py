@@ -68,8 +68,8 @@ flags.DEFINE_enum(
     'evaluate',
     'export',
   ],
-  'What to do; `all` does everything but `train_classifier` and `generate`, '
-  'in order.',
+  'What to do; `all` does everything but `generate` in order, and trains a '
+  'classifier only where the perceptual loss listens with it.',
 )
 flags.DEFINE_string('workdir', 'runs/demo', 'Folder of the run.')
 flags.DEFINE_enum(
@@ -122,7 +122,7 @@ class Run:
 
   config: Config
   workdir: pathlib.Path
-  saved_teacher_steps: int
+  saved: Config  # What the folder was made with, before this command.
 
   @property
   def data(self) -> pathlib.Path:
@@ -182,7 +182,7 @@ class Run:
         f'{field}: the classifier in {workdir} listens at {rates[1]} Hz, '
         f'expected audio.sample_rate_hz = {rates[0]}; train one at that rate.'
       )
-    return Run(config, workdir, config.train_teacher.steps).classifier()
+    return Run(config, workdir, config).classifier()
 
 
 def prepare(run: Run) -> None:
@@ -217,14 +217,14 @@ def train_teacher(run: Run) -> None:
     f'{1000 * field / run.config.audio.sample_rate_hz:.0f} ms.'
   )
   if (
-    run.config.train_teacher.steps != run.saved_teacher_steps
+    run.config.train_teacher.steps != run.saved.train_teacher.steps
     and (run.workdir / 'student').exists()
   ):
     raise UserError(
       f'train_teacher.steps: found {run.config.train_teacher.steps}, but '
       f'{run.workdir / "student"} was distilled from a teacher of '
-      f'{run.saved_teacher_steps} steps; remove that folder first, or use '
-      'another --workdir.'
+      f'{run.saved.train_teacher.steps} steps; remove that folder first, '
+      'or use another --workdir.'
     )
   _seed_initial_weights(run.config.train_teacher)
   teacher = teacher_lib.build_teacher(run.config)
@@ -281,6 +281,18 @@ def _health_watch(run, teacher, student):
 def train_classifier(run: Run) -> None:
   """Frames of raw audio -> the labels that the corpus brings."""
   sizes, settings = run.config.classifier, run.config.train_classifier
+  validation.validate_classifier(run.config)
+  if (
+    settings.steps != run.saved.train_classifier.steps
+    and run.config.distillation.is_perceptual
+    and (run.workdir / 'student').exists()
+  ):
+    raise UserError(
+      f'train_classifier.steps: found {settings.steps}, but '
+      f'{run.workdir / "student"} listened with a classifier of '
+      f'{run.saved.train_classifier.steps} steps; remove that folder first, '
+      'or use another --workdir.'
+    )
   rate = run.config.audio.sample_rate_hz
   classes = run.manifest.vocabularies[sizes.labels]
   if len(classes) < 2:
@@ -562,13 +574,13 @@ def _open_run(workdir: pathlib.Path) -> Run:
       presets.preset(FLAGS.preset or 'tiny'), overrides
     )
     validation.validate(config)
-    return Run(config, workdir, config.train_teacher.steps)
+    return Run(config, workdir, config)
   saved = config_lib.load(path)
   base = presets.preset(FLAGS.preset) if FLAGS.preset else saved
   asked = config_lib.override(base, overrides)
   validation.check_same_run(saved, asked, workdir)
   validation.validate(asked)
-  return Run(asked, workdir, saved.train_teacher.steps)
+  return Run(asked, workdir, saved)
 
 
 def _run() -> None:

@@ -59,7 +59,7 @@ def read_label_file(path: pathlib.Path) -> list[TimedLabel]:
     BadRecording: naming the file, and the line that cannot be used.
   """
   try:
-    lines = path.read_text('utf-8').splitlines()
+    lines = path.read_text('utf-8-sig').splitlines()
   except OSError as error:
     raise decoding.BadRecording(
       f'{path}: cannot be read ({error.strerror}).'

@@ -66,6 +66,23 @@ CONTRADICTIONS = [
   ('data.validation_share', 0.0, ['data.validation_share']),
   ('data.max_bad_share', 1.0, ['data.max_bad_share']),
   ('train_teacher.average_decay', 1.0, ['train_teacher.average_decay']),
+  ('distillation.contrastive_weight', 1.0, ['divergence_weight = 1.0']),
+  (
+    'distillation.contrastive_weight',
+    -0.3,
+    ['contrastive_weight', '0 or more'],
+  ),
+  ('distillation.divergence', 'exact', ['divergence', 'closed_form']),
+  ('distillation.divergence', 'closed_form', ['teacher.output', 'gaussian']),
+  ('distillation.power_feature', 'cepstrum', ['power_feature', 'magnitude']),
+  ('distillation.power_feature', 'log', ['power_relative', 'False']),
+  ('distillation.power_band_weights', (1.0, 2.0), ['1 weights', 'edges_hz']),
+  ('distillation.power_band_weights', (float('nan'),), ['power_band_weights']),
+  ('distillation.power_band_edges_hz', (9.0, 2.0), ['increasing']),
+  ('teacher.bits', 7, ['teacher.bits', '8 to 16']),
+  ('teacher.min_log_scale', float('nan'), ['teacher.min_log_scale']),
+  ('student.base', 'uniform', ['student.base', 'logistic', 'gaussian']),
+  ('student.initial_scale', 1e-9, ['student.initial_scale', 'min_log_scale']),
   ('distillation.draws_per_step', 0, ['distillation.draws_per_step']),
   (
     'distillation.power_window_samples',
@@ -111,6 +128,7 @@ def test_a_contradiction_names_field_and_fix(field, value, words):
   config = config_lib.override(presets.preset('tiny'), {field: value})
   with pytest.raises(UserError) as error:
     validation.validate(config)
+    validation.validate_classifier(config)
   for word in words:
     assert word in str(error.value)
 
@@ -166,9 +184,34 @@ def test_a_run_may_go_on_for_longer_but_not_change(tmp_path):
 
 
 @pytest.mark.parametrize(
+  ('changes', 'words'),
+  [
+    (
+      {'power_weight': 0.0, 'divergence_weight': 0.0},
+      ['distillation.divergence_weight', 'above 0'],
+    ),
+    (
+      {'divergence_weight': 0.2, 'contrastive_weight': 0.3},
+      ['distillation.contrastive_weight', 'divergence_weight = 0.2'],
+    ),
+  ],
+)
+def test_contradictory_weights(changes, words):
+  config = config_lib.override(
+    presets.preset('tiny'),
+    {f'distillation.{name}': value for name, value in changes.items()},
+  )
+  with pytest.raises(UserError) as error:
+    validation.validate(config)
+  for word in words:
+    assert word in str(error.value)
+
+
+@pytest.mark.parametrize(
   ('model', 'field', 'value'),
   [
     ('teacher', 'teacher.cycles', 3),
+    ('classifier', 'teacher.mixture_components', 3),
     ('student', 'distillation.contrastive_weight', 0.3),
     ('classifier', 'classifier.labels', 'words'),
   ],

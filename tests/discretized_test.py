@@ -47,8 +47,16 @@ def log_mass_reference(family, x, loc, log_scale, levels=2**16):
 @pytest.mark.parametrize('levels', [2**8, 2**16])
 @pytest.mark.parametrize('jit_compile', [False, True])
 def test_log_prob_agrees_with_float64(family, log_scale, levels, jit_compile):
-  x, loc = bin_centres(levels)[:: levels // 2**8 * 7 + 1], 0.123
-  x = np.append(x, bin_centres(levels)[[0, 1, -2, -1]])
+  loc = 0.123
+  # The whole range, the edges, and ten scales around the centre.
+  near = loc + np.exp(log_scale) * np.linspace(-10, 10, 81)
+  x = np.concatenate(
+    [
+      bin_centres(levels)[:: levels // 2**8 * 7 + 1],
+      bin_centres(levels)[[0, 1, -2, -1]],
+      discretized.quantize(near.astype(np.float32), levels),
+    ]
+  )
   log_prob = tf.function(
     lambda x: family(loc, log_scale, levels).log_prob(x),
     jit_compile=jit_compile,
@@ -167,6 +175,30 @@ def test_gradients_agree_with_numerical_ones(family, log_scale, jit_compile):
   np.testing.assert_allclose(ours[2], numeric(0, 0, 1), rtol=5e-3, atol=5e-3)
 
 
+@families
+@pytest.mark.parametrize('log_scale', [-5.0, -2.0, 0.0, 3.0])
+@pytest.mark.parametrize('levels', [2**8, 2**16])
+@pytest.mark.parametrize('edge', [0, -1])
+def test_gradients_of_the_open_bins(family, log_scale, levels, edge):
+  x = bin_centres(levels)[[edge]]
+  loc = np.float32(0.97 * x[0])
+  variables = [tf.Variable(loc), tf.Variable(np.float32(log_scale))]
+  with tf.GradientTape() as tape:
+    log_prob = family(*variables, levels).log_prob(x)
+  gradients = tape.gradient(log_prob, variables)
+  at = np.array([loc, log_scale], np.float64)
+  sign = -1 if edge else 1
+
+  def reference(at):
+    boundary = np.float64(x[0]) + sign / levels
+    return LOG_CDF[family](sign * (boundary - at[0]) / np.exp(at[1]))
+
+  for gradient, unit in zip(gradients, np.eye(2)):
+    h = 1e-5 * (np.exp(log_scale) if unit[0] else 1.0) * unit
+    numeric = (reference(at + h) - reference(at - h)) / (2 * h.max())
+    assert float(gradient) == pytest.approx(numeric, rel=1e-3)
+
+
 def _log_mass(family, x, loc, log_scale):
   """Inner bins in float64; far from the centre from the smaller tail.
 
@@ -198,6 +230,21 @@ def test_value_and_gradient_stay_finite_far_away(family, log_scale):
   gradients = tape.gradient(log_prob, [x, loc, log_scale])
   for tensor in (log_prob, *gradients):
     assert np.isfinite(tensor.numpy()).all()
+
+
+@families
+def test_without_open_ends_only_the_density_is_known(family):
+  distribution = family([0.9], [-2.0], 2**8, open_ends=False)
+  # Beyond the range the mass goes on falling.
+  inside, outside = distribution.log_prob([1.0, 2.0]).numpy()
+  assert outside < inside - 3
+  for ask in (
+    lambda: distribution.mean(),
+    lambda: distribution.cdf([0.0]),
+    lambda: distribution.sample(seed=[1, 2]),
+  ):
+    with pytest.raises(NotImplementedError, match='log_prob'):
+      ask()
 
 
 def test_quantize_is_idempotent_and_covers_every_level():

@@ -273,12 +273,25 @@ def test_mean_is_that_of_the_samples(name):
 
 
 @outputs
-def test_temperature_narrows(name):
+@pytest.mark.parametrize('temperature', [0.5, 1.5])
+def test_temperature_divides_logits_and_multiplies_scales(name, temperature):
+  """The same noise gives the samples of the output with other parameters."""
   output = distributions.make_output(OUTPUTS[name])
   parameters = random_parameters(output, 4000)
   noise = output.noise([4000], tf.constant([5, 6]))
-  spread = [np.std(output.sample(parameters, noise, t)) for t in (0.05, 1.0)]
-  assert spread[0] < spread[1]
+  if isinstance(output, distributions.MuLawSoftmax):
+    changed = parameters / temperature
+  elif output.components == 1:
+    changed = tf.add(parameters, [0.0, np.log(temperature)])
+  else:
+    logits, loc, log_scale = tf.split(parameters, 3, -1)
+    changed = tf.concat(
+      [logits / temperature, loc, log_scale + np.log(temperature)], -1
+    )
+  samples = output.sample(parameters, noise, temperature)
+  np.testing.assert_allclose(
+    samples, output.sample(changed, noise), atol=2.01 / output.levels
+  )
 
 
 @mixtures

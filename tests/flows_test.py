@@ -1,4 +1,6 @@
-"""The flow: round trip, Jacobian, composition."""
+"""The flow: round trip, Jacobian, composition, density, both directions."""
+
+import dataclasses
 
 from conftest import miniature, random_student, random_teacher
 import numpy as np
@@ -10,8 +12,27 @@ from wavenet_tf import audio, flows, sampling
 from wavenet_tf.config import MARGIN_FRAMES
 from wavenet_tf.distributions import FAMILIES
 from wavenet_tf.layers import Conditioning
+from wavenet_tf.student import build_student
 
 SAMPLES = 40
+
+
+def counted(bijector):
+  """Counts the steps and passes of a flow's function; -> flow, counts."""
+  counts = {'whole': 0, 'step': 0}
+  inner = getattr(bijector, 'bijector', bijector)
+  function = inner.function
+
+  def whole(x):
+    counts['whole'] += 1
+    return function.whole(x)
+
+  def step(*args):
+    counts['step'] += 1
+    return function.step(*args)
+
+  inner.function = dataclasses.replace(function, whole=whole, step=step)
+  return bijector, counts
 
 
 def chain(kernel_size=2, base='logistic', samples=SAMPLES):
@@ -46,9 +67,8 @@ def teacher_flow(kernel_size=2, output='gaussian_mixture'):
   return config, teacher, features
 
 
-def jacobian(function, z):
+def jacobian(function, z, step=1e-2):
   """By central differences, column by column; of the first row."""
-  step = 1e-2
   columns = []
   for t in range(z.shape[1]):
     nudge = step * np.eye(z.shape[1], dtype=np.float32)[t]
@@ -70,18 +90,22 @@ def test_round_trip(kernel_size):
     )
 
 
-def test_jacobian_is_triangular_with_the_scales_on_its_diagonal():
-  _, bijectors, z = chain()
-  flow = bijectors[0]
-  matrix = jacobian(flow.forward, z)
-  assert np.abs(np.triu(matrix, 1)).max() == 0
-  log_scale = flow.function.whole(z)[1][0]
-  np.testing.assert_allclose(np.diag(matrix), np.exp(log_scale), rtol=1e-3)
-  sign, log_determinant = np.linalg.slogdet(matrix.astype(np.float64))
-  assert sign == 1
-  assert log_determinant == pytest.approx(
-    float(flow.forward_log_det_jacobian(z, event_ndims=1)[0]), abs=5e-3
-  )
+@pytest.mark.parametrize('kernel_size', [2, 3])
+@pytest.mark.parametrize('samples', [20, 40])
+def test_jacobian_is_triangular_with_the_scales_on_its_diagonal(
+  kernel_size, samples
+):
+  _, bijectors, z = chain(kernel_size, samples=samples)
+  for flow in bijectors:
+    matrix = jacobian(flow.forward, z)
+    assert np.abs(np.triu(matrix, 1)).max() == 0
+    log_scale = flow.function.whole(z)[1][0]
+    np.testing.assert_allclose(np.diag(matrix), np.exp(log_scale), rtol=1e-3)
+    sign, log_determinant = np.linalg.slogdet(matrix)
+    assert sign == 1
+    assert log_determinant == pytest.approx(
+      float(flow.forward_log_det_jacobian(z, event_ndims=1)[0]), abs=5e-3
+    )
 
 
 def test_composition_is_the_waveform_exactly():
@@ -101,6 +125,7 @@ def test_composed_log_scale_is_the_log_determinant():
   _, bijectors, z = chain()
   output = flows.compose(bijectors, z)
   matrix = jacobian(lambda z: flows.compose(bijectors, z).waveform, z)
+  assert np.abs(np.triu(matrix, 1)).max() == 0
   np.testing.assert_allclose(
     np.diag(matrix), np.exp(output.log_scale[0]), rtol=1e-3
   )
@@ -226,6 +251,44 @@ def test_the_flow_of_a_wavenet_is_its_generator():
   np.testing.assert_allclose(generated, waveform[:, :SAMPLES], atol=1e-5)
 
 
+def test_each_direction_is_fast_where_it_should_be():
+  """Passes and steps, counted: one pass, or one step a sample."""
+  _, bijectors, z = chain()
+  standard = FAMILIES['logistic'].standard()
+  flow, counts = counted(bijectors[0])
+  distribution = flows.flow_distribution([flow], standard, z.shape)
+  own = distribution.sample(seed=[1, 2])
+  distribution.log_prob(own)
+  assert counts == {'whole': 2, 'step': 0}
+  distribution.log_prob(tf.identity(own))
+  assert counts['step'] == SAMPLES
+  _, teacher, features = teacher_flow()
+  padded = audio.pad_margin(features, teacher_flow()[0].audio)
+  flow, counts = counted(teacher.flow(Conditioning(padded)))
+  distribution = flows.flow_distribution([flow], standard, z.shape)
+  distribution.log_prob(0.01 * z)
+  assert counts['step'] == 0
+  distribution.sample(seed=[1, 2])
+  assert counts['step'] == SAMPLES
+
+
+def test_the_jacobian_of_a_wavenet_is_triangular_too():
+  config, teacher, features = teacher_flow()
+  flow = teacher.flow(Conditioning(audio.pad_margin(features, config.audio)))
+  x = 0.05 * tf.random.stateless_normal([2, SAMPLES], [3, 4])
+  matrix = jacobian(flow.inverse, x, step=1e-3)
+  assert np.abs(np.triu(matrix, 1)).max() == 0
+  assert np.linalg.slogdet(matrix)[1] == pytest.approx(
+    float(flow.inverse_log_det_jacobian(x, event_ndims=1)[0]), abs=0.05
+  )
+
+
+def test_a_flow_takes_one_waveform_for_each_conditioning():
+  _, bijectors, z = chain()
+  with pytest.raises(ValueError, match='one for each conditioning'):
+    bijectors[0].forward(z[None])
+
+
 def test_only_one_continuous_component_is_a_flow():
   teacher = random_teacher(miniature())
   with pytest.raises(ValueError, match='discretized=False'):
@@ -233,8 +296,6 @@ def test_only_one_continuous_component_is_a_flow():
 
 
 def test_a_new_student_is_near_a_multiplication_by_its_initial_scale():
-  from wavenet_tf.student import build_student
-
   config = miniature()
   student = build_student(config)
   features = tf.random.stateless_normal(

@@ -200,6 +200,27 @@ def test_relative_distance_of_half_the_amplitude(feature, relative, expected):
   assert float(measured) == pytest.approx(expected, rel=1e-3)
 
 
+@pytest.mark.parametrize('feature', ['power', 'magnitude'])
+def test_a_silent_recording_does_not_own_a_relative_loss(feature):
+  """It counts as noise at about -50 dBFS, as loud as which it may be told."""
+  x, _ = noise_pair()
+  changed = settings(power_feature=feature, power_relative=True)
+  silence = tf.zeros_like(x)
+  quiet = x * 10 ** (-50 / 20)
+  against_silence = float(losses.power_loss(quiet, silence, changed, RATE))
+  assert 0.1 < against_silence < 30
+
+
+def test_whole_numbers_are_weights_too():
+  x, y = noise_pair()
+  edges = {'power_band_edges_hz': (1000,)}
+  whole, real = (
+    losses.power_loss(x, y, settings(power_band_weights=weights, **edges), RATE)
+    for weights in ((1, 2), (1.0, 2.0))
+  )
+  assert float(whole) == float(real)
+
+
 def test_logarithm_hears_a_gain_alike_at_every_loudness():
   x, _ = noise_pair()
   changed = settings(power_feature='log')

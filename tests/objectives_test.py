@@ -1,5 +1,8 @@
 """What each model minimizes: its terms, weights, gradients; distillation."""
 
+import copy
+import dataclasses
+
 from conftest import (
   miniature,
   random_student,
@@ -13,9 +16,10 @@ from scipy import stats
 import tensorflow as tf
 
 from data.dataset import Batch
-from wavenet_tf import distributions, losses, objectives
+from wavenet_tf import distributions, losses, objectives, training
 from wavenet_tf.classifier import build_classifier
-from wavenet_tf.config import MARGIN_FRAMES
+from wavenet_tf.config import DistillationConfig, MARGIN_FRAMES
+from wavenet_tf.flows import FlowOutput
 from wavenet_tf.layers import Conditioning
 from wavenet_tf.student import build_student
 
@@ -137,13 +141,15 @@ def test_terms_add_up():
 
 
 @pytest.mark.parametrize('weight', [0.0, 1.0])
-def test_a_weight_of_zero_computes_nothing(weight):
+def test_a_weight_of_zero_computes_nothing(weight, monkeypatch):
   """No classifier is asked, and the teacher runs once, or not at all."""
-  config = miniature(**OTHERS_OFF, distillation__divergence_weight=weight)
+  config = miniature(**OTHERS_OFF)
   teacher, student, _ = objective_of(config)
+  settings = dataclasses.replace(config.distillation, divergence_weight=weight)
   counting = CountingTeacher(teacher)
+  monkeypatch.setattr(losses, 'power_loss', None)
   objective = objectives.student_objective(
-    counting, student, config.distillation, 8000, classifier=None
+    counting, student, settings, 8000, classifier=None
   )
   _, metrics = objective(make_batch(config), SEED)
   assert len(counting.heard) == weight
@@ -222,6 +228,52 @@ def test_every_weight_of_the_student_learns_and_no_other(config):
   after = [v.numpy() for v in teacher.variables + classifier.variables]
   for before, now in zip(frozen, after):
     np.testing.assert_array_equal(before, now)
+
+
+def test_training_a_student_moves_nothing_but_the_student(tmp_path):
+  """Three steps of the real loop, with models as `train_main` loads them."""
+  config = miniature(
+    train_student__steps=3,
+    distillation__style_weight=1.0,
+    distillation__contrastive_weight=0.3,
+  )
+  frozen = {
+    'teacher': random_teacher(config),
+    'classifier': random_classifier(config),
+  }
+  for name, model in frozen.items():
+    # What training leaves behind, loaded as `Run.teacher` loads it.
+    def nothing(batch, seed, model=model):
+      weights = [v.value for v in model.trainable_variables]
+      return 0.0 * tf.add_n([tf.reduce_sum(w) for w in weights]), {}
+
+    once = dataclasses.replace(config.train_teacher, steps=1)
+    training.Trainer(model, nothing, once, tmp_path / name).run(
+      [make_batch(config)]
+    )
+    training.load_average(model, tmp_path / name)
+  before = {
+    name: [v.numpy().copy() for v in model.variables]
+    for name, model in frozen.items()
+  }
+  student = random_student(config)
+  start = [v.numpy().copy() for v in student.variables]
+  objective = objectives.student_objective(
+    frozen['teacher'],
+    student,
+    config.distillation,
+    8000,
+    frozen['classifier'],
+  )
+  trainer = training.Trainer(
+    student, objective, config.train_student, tmp_path / 'student'
+  )
+  trainer.run(make_batch(config, seed=i) for i in range(3))
+  for name, model in frozen.items():
+    for variable, value in zip(model.variables, before[name]):
+      np.testing.assert_array_equal(variable, value, err_msg=variable.path)
+  for variable, value in zip(student.variables, start):
+    assert np.abs(variable - value).max() > 0, variable.path
 
 
 def test_the_gradient_reaches_the_student_through_the_teacher_s_context():
@@ -349,18 +401,79 @@ def test_draws_per_step_estimate_what_the_waveform_alone_does():
   assert np.var(found[:, 1]) < np.var(found[:, 0])
 
 
+class LinearStudent:
+  """x_t = b + s z_t + c z_{t-1}: a Gaussian flow with three parameters."""
+
+  family = distributions.FAMILIES['gaussian']
+
+  def __init__(self, b, s, c):
+    self.parameters = [tf.Variable(x, dtype=tf.float32) for x in (b, s, c)]
+
+  def __call__(self, z):
+    b, s, c = self.parameters
+    location = b + c * tf.pad(z, [[0, 0], [1, 0]])[:, :-1]
+    log_scale = tf.math.log(s) + tf.zeros_like(z)
+    return FlowOutput(location + s * z, location, log_scale)
+
+
+def test_the_gradient_is_unbiased_through_the_teacher_s_context():
+  """Three steps under x_t ~ N(a x_{t-1}, sigma^2), where the KL is known.
+
+  E[(location_t - a x_{t-1})^2] is, with x_{-1} = z_{-1} = 0,
+    t = 0: b^2,
+    t = 1: (b (1 - a))^2 + (c - a s)^2,
+    t = 2: (b (1 - a))^2 + (c - a s)^2 + (a c)^2.
+  """
+  a, sigma = 0.7, 0.5
+  at = np.array([0.2, 0.4, -0.3])
+
+  def exact(parameters):
+    b, s, c = parameters
+    shifted, mixed = (b * (1 - a)) ** 2, (c - a * s) ** 2
+    squares = np.array([b**2, shifted + mixed, shifted + mixed + (a * c) ** 2])
+    step = np.log(sigma / s) + (s**2 - sigma**2 + squares) / (2 * sigma**2)
+    return step.mean()
+
+  teacher = KnownProcess(a, sigma)
+  student = LinearStudent(*at)
+  settings = DistillationConfig(draws_per_step=4)
+  z = student.family.standard_noise([100_000, 3], SEED)
+  draws = objectives.draws_for(student, settings, z.shape, SEED)
+  with tf.GradientTape() as tape:
+    divergence = objectives.distillation_divergence(
+      teacher, student, settings, student(z), Conditioning(), draws
+    )
+  gradient = tape.gradient(divergence.kl, student.parameters)
+  h = 1e-5
+  numeric = [
+    (exact(at + h * e) - exact(at - h * e)) / (2 * h) for e in np.eye(3)
+  ]
+  assert float(divergence.kl) == pytest.approx(exact(at), abs=0.01)
+  assert [float(g) for g in gradient] == pytest.approx(numeric, abs=0.03)
+  # What stopping the gradient at the context would give is far from it.
+  deaf = copy.copy(teacher)
+  deaf.hears = tf.stop_gradient
+  with tf.GradientTape() as tape:
+    stopped = objectives.distillation_divergence(
+      deaf, student, settings, student(z), Conditioning(), draws
+    )
+  wrong = tape.gradient(stopped.kl, student.parameters)
+  assert max(abs(float(g) - n) for g, n in zip(wrong, numeric)) > 0.1
+
+
 class KnownProcess:
   """x_t ~ N(a x_{t-1}, sigma^2): a teacher whose every answer is known."""
 
   def __init__(self, a, sigma):
     self._a, self._sigma = a, sigma
+    self.hears = tf.identity
     self.output_kind = distributions.WaveformMixture(
       distributions.FAMILIES['gaussian'], 1, 2**16, False, -11.0, 1.0
     )
 
   def __call__(self, waveform, conditioning):
     del conditioning
-    previous = tf.pad(waveform, [[0, 0], [1, 0]])[:, :-1]
+    previous = tf.pad(self.hears(waveform), [[0, 0], [1, 0]])[:, :-1]
     log_scale = tf.fill(tf.shape(waveform), np.float32(np.log(self._sigma)))
     return tf.stack([self._a * previous, log_scale], -1)
 

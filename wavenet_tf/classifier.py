@@ -29,7 +29,7 @@ class Classifier(keras.Model):
     logits_j = W f_j
 
   The same stack also predicts the next sample, as the paper trains both. Its
-  gates z are the features of the perceptual loss (1711.10433 sec. 4).
+  gates z are the features of the perceptual loss (1711.10433 sec. 4.1).
 
   Args:
     config: sizes from `config.classifier`, the output of the next sample from

@@ -219,7 +219,7 @@ class TrainingConfig:
 
 @dataclasses.dataclass
 class DistillationConfig:
-  """Terms of the student's loss (1711.10433 sec. 3 and 4), each with a weight.
+  """Terms of the student's loss (1711.10433 sec. 4), each with a weight.
 
   A term of weight 0 is not computed.
   """

@@ -114,6 +114,7 @@ class Discretized(tfd.Distribution):
 
   def _cdf(self, x):
     """P(X <= x) at bin centres x: all mass up to the upper edge of the bin."""
+    self._require_open_ends()
     half = 1.0 / self._levels
     upper = (x + half - self._loc) * tf.exp(-self._log_scale)
     return tf.where(x > 1.0 - 3.0 * half, 1.0, tf.exp(self._log_below(upper)))
@@ -121,15 +122,21 @@ class Discretized(tfd.Distribution):
   def _mean(self):
     """E[X] = -1 + sum of P(X > edge) w, the sum taken as an integral.
 
-    Exact where the scale is not below a bin's width, and within half a bin
-    everywhere; mass beyond [-1, 1) counts where quantization puts it.
+    Within w^2 / 24 of the sum where the scale is not below a bin's width, and
+    within half a bin everywhere; mass beyond [-1, 1) counts where quantization
+    puts it.
     """
+    self._require_open_ends()
     scale = tf.exp(self._log_scale)
     lowest = (-1.0 - self._loc) / scale
     highest = (1.0 - 2.0 / self._levels - self._loc) / scale
     return -1.0 + scale * (
       self._mass_beyond(lowest) - self._mass_beyond(highest)
     )
+
+  def _require_open_ends(self):
+    if not self._open_ends:
+      raise NotImplementedError('Only log_prob is known without open ends.')
 
   def _log_below(self, standard):
     """Ln F(standard)."""
@@ -151,8 +158,8 @@ class DiscretizedLogistic(Discretized):
 
     ln P(x) = ln(e^(a-b) - 1) + b - softplus(a) - softplus(b)
 
-  is exact in float32 at any distance and any scale: nothing is subtracted
-  that is nearly equal.
+  is precise in float32 at any distance and any scale: where a bin is narrow,
+  nothing is subtracted that is nearly equal.
   """
 
   def _log_below(self, standard):
@@ -247,6 +254,7 @@ def _log_expm1(x):
 
 
 def _sample(distribution: Discretized, standard: tfd.Distribution, n, seed):
+  distribution._require_open_ends()
   shape = tf.concat([[n], distribution.batch_shape_tensor()], 0)
   noise = standard.sample(shape, seed)
   scale = tf.exp(distribution.log_scale)

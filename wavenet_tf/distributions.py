@@ -39,7 +39,7 @@ class Family(NamedTuple):
   def entropy(self, log_scale):
     """H = E[ln s] + entropy of the standard member, nats per sample.
 
-    1711.10433 sec. 3 for the logistic, whose constant is 2.
+    1711.10433 sec. 4 for the logistic, whose constant is 2.
     """
     return tf.reduce_mean(log_scale) + self.standard_entropy
 
@@ -156,8 +156,9 @@ class WaveformMixture(NamedTuple):
     """Ln p at any waveform values: differentiable in both, nats.
 
     A discretized output gives the mass of a bin around the value, divided by
-    the bin's width: a density on the whole line, so that the divergence from
-    it is never negative, and zero between equal distributions.
+    the bin's width: a density on the whole line, the family's own smoothed by
+    a bin. So the divergence from it is never negative, and zero between equal
+    distributions whose scale is not below a bin's width.
     """
     mixture = self._mixture(parameters, open_ends=False)
     log_prob = mixture.log_prob(waveform)

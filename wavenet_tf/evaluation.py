@@ -75,7 +75,7 @@ class Likelihood(NamedTuple):
 def teacher_likelihood(
   teacher, config: Config, examples: Iterable
 ) -> Likelihood:
-  """Bits per sample of whole utterances, comparable with a lossless coder.
+  """Bits per sample of whole utterances; at 16 bits, comparable with flac.
 
   Every sample is scored in its full context: an utterance passes in chunks
   that hand their state on, so one compiled function serves any length.
@@ -226,6 +226,7 @@ def measure(
   results = {
     'preset': config.preset,
     'output': config.teacher.output,
+    'bits': config.teacher.bits,
     'sample_rate_hz': config.audio.sample_rate_hz,
     'validation_utterances': len(examples),
     'validation_samples': likelihood.samples,

@@ -78,23 +78,24 @@ class InverseAutoregressiveFlow(tfb.Bijector):
     )
 
   def _forward(self, x):
-    loc, log_scale = self.function.whole(x)
-    return x * tf.exp(log_scale) + loc
+    _check_rank(x)
+    return self._apply(x, *self.function.whole(x))
 
   def _forward_log_det_jacobian(self, x):
     return tf.reduce_sum(self.function.whole(x)[1], -1)
 
   def _inverse(self, y):
+    _check_rank(y)
     batch, samples = tf.unstack(tf.shape(y))
     by_time = tf.transpose(y)
 
-    def solve_next(t, previous, state, z):
+    def solve_next(t, previous, state, x):
       loc, log_scale, state = self.function.step(previous, state, t)
-      solved = (by_time[t] - loc) * tf.exp(-log_scale)
-      z = tf.tensor_scatter_nd_update(z, [[t]], [solved])
-      return t + 1, solved, state, z
+      solved = self._solve(by_time[t], loc, log_scale)
+      x = tf.tensor_scatter_nd_update(x, [[t]], [solved])
+      return t + 1, solved, state, x
 
-    *_, z = tf.while_loop(
+    *_, x = tf.while_loop(
       lambda t, *_: t < samples,
       solve_next,
       (
@@ -105,36 +106,54 @@ class InverseAutoregressiveFlow(tfb.Bijector):
       ),
       maximum_iterations=samples,
     )
-    return tf.ensure_shape(tf.transpose(z), y.shape)
+    return tf.ensure_shape(tf.transpose(x), y.shape)
 
-  def _inverse_log_det_jacobian(self, y):
-    return -self._forward_log_det_jacobian(self._inverse(y))
+  # TFP derives the inverse's log-determinant from these, through its cache:
+  # own samples are not solved for again.
+
+  def _apply(self, x, loc, log_scale):
+    return x * tf.exp(log_scale) + loc
+
+  def _solve(self, y, loc, log_scale):
+    return (y - loc) * tf.exp(-log_scale)
 
   @classmethod
   def _parameter_properties(cls, dtype):
     return {}
 
 
+class _Whitening(InverseAutoregressiveFlow):
+  """z_t = (x_t - loc_t) exp(-log_scale_t), parameters from x_<t only.
+
+  An inverse autoregressive flow of x with mu' = -mu / sigma, sigma' = 1 / sigma
+  (1705.07057 sec. 3.4), computed without the rounding of that quotient.
+  """
+
+  def _forward_log_det_jacobian(self, x):
+    return -super()._forward_log_det_jacobian(x)
+
+  def _apply(self, x, loc, log_scale):
+    return super()._solve(x, loc, log_scale)
+
+  def _solve(self, y, loc, log_scale):
+    return super()._apply(y, loc, log_scale)
+
+
 def masked_autoregressive_flow(function: AutoregressiveFunction) -> tfb.Invert:
   """x_t = z_t exp(log_scale_t) + loc_t, parameters from x_<t only.
 
-  As the inverse of z_t = x_t exp(-log_scale_t) - loc_t exp(-log_scale_t), which
-  is an inverse autoregressive flow of x: forward generates sample by sample,
-  inverse and density take one pass.
+  Forward generates sample by sample; inverse and density take one pass.
   """
+  return tfb.Invert(_Whitening(function, name='masked_autoregressive_flow'))
 
-  def reciprocal(loc, log_scale, *state):
-    return (-loc * tf.exp(-log_scale), -log_scale, *state)
 
-  return tfb.Invert(
-    InverseAutoregressiveFlow(
-      AutoregressiveFunction(
-        whole=lambda x: reciprocal(*function.whole(x)),
-        begin=function.begin,
-        step=lambda *args: reciprocal(*function.step(*args)),
-      )
+def _check_rank(x):
+  if x.shape.rank not in (None, 2):
+    raise ValueError(
+      f'A flow takes waveforms [B, T], one for each conditioning; found shape '
+      f'{x.shape}. Draw several samples one after the other, or repeat the '
+      'conditioning.'
     )
-  )
 
 
 class FlowOutput(NamedTuple):

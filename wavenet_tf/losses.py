@@ -1,7 +1,7 @@
 """The terms of the losses, as functions of tensors.
 
-Probability density distillation (1711.10433 sec. 3) with its sampled and its
-closed-form divergence, and the additional losses of sec. 4. Entropies and
+Probability density distillation (1711.10433 sec. 4) with its sampled and its
+closed-form divergence, and the additional losses of sec. 4.1. Entropies and
 divergences are in nats per sample.
 """
 
@@ -35,7 +35,7 @@ def sampled_cross_entropy(log_density: Callable, student: FlowOutput, noise):
 
 
 def gaussian_divergence(loc_q, log_scale_q, loc_p, log_scale_p):
-  """KL(q || p) of two Gaussians in closed form (1807.07281 eq. 6).
+  """KL(q || p) of two Gaussians in closed form (1807.07281).
 
   ln(s_p / s_q) + (s_q^2 - s_p^2 + (mu_p - mu_q)^2) / (2 s_p^2), nats, of the
   shape of the arguments. Written with expm1, which loses nothing where the
@@ -51,7 +51,7 @@ def gaussian_divergence(loc_q, log_scale_q, loc_p, log_scale_p):
 
 
 def log_scale_regularization(log_scale_q, log_scale_p):
-  """Mean (ln s_p - ln s_q)^2 (1807.07281 eq. 7).
+  """Mean (ln s_p - ln s_q)^2 (1807.07281).
 
   Keeps the closed-form divergence calm where both are sharply peaked.
   """
@@ -64,13 +64,14 @@ def power_loss(
   settings: DistillationConfig,
   sample_rate_hz: int,
 ):
-  """||phi(g(z, c)) - phi(x)||^2 with phi(x) = |STFT(x)|^2 (1711.10433 sec. 4).
+  """||phi(g(z, c)) - phi(x)||^2, phi(x) = |STFT(x)|^2 (1711.10433 sec. 4.1).
 
   Compares with the recording of the same conditioning; keeps a student from
   whispering, which a small divergence alone allows. The variants that
   `settings` names: magnitude or its logarithm instead of the power, phi
   averaged over time first, several window lengths (averaged), weights by
-  band, and the distance in units of the recording's own ||phi(x)||^2.
+  band, and the distance in units of the recording's own ||phi(x)||^2 (or of
+  that of noise at -50 dBFS, where a recording is quieter).
 
   Args:
     waveform: of the student, float32 `[B, T]`.
@@ -89,24 +90,35 @@ def power_loss(
     weights = _band_weights(ours.shape[-1], settings, sample_rate_hz)
     distance = tf.reduce_mean(tf.reduce_sum(weights * (ours - target) ** 2, -1))
     if settings.power_relative:
-      distance /= 1e-12 + tf.reduce_mean(tf.reduce_sum(weights * target**2, -1))
+      energy = tf.reduce_mean(tf.reduce_sum(weights * target**2, -1))
+      quiet = tf.fill(tf.shape(weights), _QUIET_MAGNITUDE)
+      quiet_energy = tf.reduce_sum(weights * _feature(quiet, settings) ** 2)
+      distance /= tf.maximum(energy, quiet_energy)
     losses.append(distance)
   return tf.add_n(losses) / len(losses)
 
 
 def _phi(x, window_samples, settings):
   magnitude = audio.stft_magnitude(x, window_samples, window_samples // 4)
-  if settings.power_feature == POWER:
-    magnitude = magnitude**2
-  elif settings.power_feature == LOG:
-    magnitude = tf.math.log(tf.maximum(magnitude, _LOWEST_MAGNITUDE))
+  feature = _feature(magnitude, settings)
   if settings.power_average_over_time:
-    return tf.reduce_mean(magnitude, 1)
+    return tf.reduce_mean(feature, 1)
+  return feature
+
+
+def _feature(magnitude, settings):
+  if settings.power_feature == POWER:
+    return magnitude**2
+  if settings.power_feature == LOG:
+    return tf.math.log(tf.maximum(magnitude, _LOWEST_MAGNITUDE))
   return magnitude
 
 
 # -100 dB: what is quieter is silence, and silences are equal.
 _LOWEST_MAGNITUDE = 1e-5
+# Each bin of white noise at about -50 dBFS: a recording that is quieter has no
+# power to be relative to, and one silent crop must not own the gradient.
+_QUIET_MAGNITUDE = 3e-4
 
 
 def _band_weights(bins, settings, sample_rate_hz):
@@ -117,11 +129,12 @@ def _band_weights(bins, settings, sample_rate_hz):
     frequencies,
     side='right',
   )
-  return tf.gather(tf.constant(settings.power_band_weights), bands)
+  weights = tf.constant(settings.power_band_weights, tf.float32)
+  return tf.gather(weights, bands)
 
 
 def feature_loss(features, target):
-  """Feature reconstruction ||f(g(z, c)) - f(x)||^2 (1711.10433 sec. 4).
+  """Feature reconstruction ||f(g(z, c)) - f(x)||^2 (1711.10433 sec. 4.1).
 
   Args:
     features: activations of a frozen classifier that hears the student,
@@ -136,7 +149,7 @@ def feature_loss(features, target):
 
 
 def style_loss(features, target):
-  """||G(g(z, c)) - G(x)||_F^2, G the Gram matrices (1711.10433 sec. 4).
+  """||G(g(z, c)) - G(x)||_F^2, G the Gram matrices (1711.10433 sec. 4.1).
 
   G_ij = 1/T sum_t f_ti f_tj per layer: which features of a layer are active
   together, whenever that is. Arguments and result as in `feature_loss`.

@@ -105,14 +105,19 @@ def rows(results: dict, workdir: pathlib.Path) -> list[Row]:
     ('teacher', f'{results["teacher_parameters"]:,} parameters'),
   ]
   bits = f'{results["teacher_bits_per_sample"]:.3f}'
-  if results['output'] != config_lib.MU_LAW:
+  if results['output'] == config_lib.MU_LAW:
+    found.append(('teacher likelihood', f'{bits} bits per mu-law code'))
+  elif results['bits'] < 16:
+    # Not to be compared with a coder of 16-bit samples.
+    found.append(
+      ('teacher likelihood', f'{bits} bits per {results["bits"]}-bit sample')
+    )
+  else:
     flac = f'{results["flac_bits_per_sample"]:.3f}'
     found += [
       ('teacher likelihood', f'{bits} bits per sample, given the log-mel'),
       ('flac -8, same samples', f'{flac} bits per sample'),
     ]
-  else:
-    found.append(('teacher likelihood', f'{bits} bits per mu-law code'))
   if 'student_at_end' in results:
     start, end = (results[f'student_at_{w}']['kl'] for w in ('start', 'end'))
     found += [

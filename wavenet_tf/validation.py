@@ -76,7 +76,11 @@ def validate(config: Config) -> Config:
       config.teacher.receptive_field_samples,
     )
     _check_distillation(config)
-  _check_classifier(config)
+    if (
+      config.distillation.is_perceptual
+      and not config.distillation.classifier_workdir
+    ):
+      validate_classifier(config)
   _check_positive(
     'evaluate',
     config.evaluate,
@@ -210,6 +214,8 @@ def _check_teacher(teacher):
     )
   if teacher.mu_law_levels < 2:
     _fail('teacher.mu_law_levels', teacher.mu_law_levels, '2 or more')
+  if not -30 <= teacher.min_log_scale < 0:
+    _fail('teacher.min_log_scale', teacher.min_log_scale, 'within [-30, 0)')
   if not 8 <= teacher.bits <= 16:
     _fail('teacher.bits', teacher.bits, '8 to 16')
   if not teacher.discretized and teacher.bits < 16:
@@ -236,6 +242,14 @@ def _check_student(config):
       student.min_log_scale,
       f'less than student.max_log_scale = {student.max_log_scale}',
     )
+  start = math.log(student.initial_scale) / len(student.flow_layers)
+  if not student.min_log_scale < start < student.max_log_scale:
+    _fail(
+      'student.initial_scale',
+      student.initial_scale,
+      f'a scale whose logarithm, {start:.2f} for each flow, lies between '
+      'student.min_log_scale and student.max_log_scale',
+    )
   if student.kernel_size < 2:
     _fail('student.kernel_size', student.kernel_size, '2 or more')
   _check_choice('student.base', student.base, BASES)
@@ -249,7 +263,12 @@ def _check_student(config):
     )
 
 
-def _check_classifier(config):
+def validate_classifier(config: Config) -> None:
+  """Checks what `train_classifier` needs; other modes do without.
+
+  Raises:
+    UserError: as `validate`.
+  """
   sizes, training = config.classifier, config.train_classifier
   _check_choice('classifier.labels', sizes.labels, LABEL_KINDS)
   _check_positive(
@@ -348,14 +367,35 @@ def _check_distillation(config):
     'power_weight',
     'style_weight',
     'feature_weight',
+    'contrastive_weight',
   )
   _check_positive('distillation', distillation, 'draws_per_step')
   if distillation.divergence == CLOSED_FORM:
     _check_gaussian_pair(config)
   _check_power(config)
-  _check_share(
-    'distillation.contrastive_weight', distillation.contrastive_weight
-  )
+  if not any(
+    (
+      distillation.divergence_weight,
+      distillation.power_weight,
+      distillation.is_perceptual,
+    )
+  ):
+    _fail(
+      'distillation.divergence_weight',
+      distillation.divergence_weight,
+      'a weight above 0, of this or of another loss',
+    )
+  if (
+    distillation.contrastive_weight
+    and not distillation.contrastive_weight < distillation.divergence_weight
+  ):
+    _fail(
+      'distillation.contrastive_weight',
+      distillation.contrastive_weight,
+      'less than distillation.divergence_weight = '
+      f"{distillation.divergence_weight}, or the student's entropy would be "
+      'punished',
+    )
   if distillation.contrastive_weight and config.train_student.batch_size < 2:
     _fail(
       'train_student.batch_size',
@@ -402,7 +442,9 @@ def _check_power(config):
   weights = distillation.power_band_weights
   if list(edges) != sorted(set(edges)):
     _fail('distillation.power_band_edges_hz', edges, 'increasing frequencies')
-  if len(weights) != len(edges) + 1 or min(weights) < 0:
+  if len(weights) != len(edges) + 1 or not all(
+    math.isfinite(weight) and weight >= 0 for weight in weights
+  ):
     _fail(
       'distillation.power_band_weights',
       weights,
@@ -411,11 +453,17 @@ def _check_power(config):
     )
 
 
-# Until a model's folder exists, nothing depends on what is asked of it.
-_SECTIONS_OF_A_MODEL = {
-  'teacher': ('teacher', 'train_teacher', 'conditioning'),
-  'student': ('student', 'train_student', 'distillation'),
-  'classifier': ('classifier', 'train_classifier'),
+# Which models depend on a section; while none of their folders exists, it may
+# change. (The classifier predicts samples as the teacher does.)
+_MODELS_OF_A_SECTION = {
+  'teacher': ('teacher', 'classifier'),
+  'train_teacher': ('teacher',),
+  'conditioning': ('teacher',),
+  'student': ('student',),
+  'train_student': ('student',),
+  'distillation': ('student',),
+  'classifier': ('classifier',),
+  'train_classifier': ('classifier',),
 }
 
 
@@ -424,9 +472,8 @@ def check_same_run(saved: Config, asked: Config, workdir) -> None:
   before, after = flatten(saved), flatten(asked)
   free = {
     section
-    for model, sections in _SECTIONS_OF_A_MODEL.items()
-    if not pathlib.Path(workdir, model).exists()
-    for section in sections
+    for section, models in _MODELS_OF_A_SECTION.items()
+    if not any(pathlib.Path(workdir, model).exists() for model in models)
   }
   for field, value in after.items():
     if field.split('.')[0] in free:
