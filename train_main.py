@@ -25,6 +25,7 @@ import tensorflow as tf
 from data import copies, dataset, decoding, preparation, shards
 from wavenet_tf import (
   audio,
+  diagnosis,
   evaluation,
   health,
   objectives,
@@ -272,7 +273,7 @@ def _health_watch(run, teacher, student):
   def watch(step):
     measurement = measure()
     health.write_summaries(measurement, step)
-    for warning in health.warnings(measurement.health):
+    for warning in diagnosis.warnings(measurement.health):
       logging.warning('Student at step %d: %s', step, warning)
 
   return watch

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from data.dataset import Batch
-from wavenet_tf import audio, health, noise
+from wavenet_tf import audio, diagnosis, health, noise
 from wavenet_tf import config as config_lib
 from wavenet_tf.config import MARGIN_FRAMES
 from wavenet_tf.layers import Conditioning
@@ -294,13 +294,13 @@ FAULTS = {
 
 
 def test_a_healthy_student_gives_no_warning():
-  assert health.warnings(healthy()) == []
+  assert diagnosis.warnings(healthy()) == []
 
 
 @pytest.mark.parametrize('name', FAULTS)
 def test_each_fault_gives_its_own_warning(name):
   changes, words = FAULTS[name]
-  found = health.warnings(healthy(**changes))
+  found = diagnosis.warnings(healthy(**changes))
   assert len(found) == 1, found
   for word in words:
     assert word in found[0]
@@ -310,7 +310,7 @@ def test_fields_that_warnings_name_exist():
   named = {
     field
     for changes, _ in FAULTS.values()
-    for text in health.warnings(healthy(**changes))
+    for text in diagnosis.warnings(healthy(**changes))
     for field in re.findall(r'\b[a-z_]+\.[a-z_]+\b', text)
   }
   assert len(named) >= 8
@@ -319,7 +319,7 @@ def test_fields_that_warnings_name_exist():
 
 def test_faults_that_come_together_are_all_named():
   together = healthy(conditioning_nats=0.0, floor_shares=[0.5, 0.6])
-  assert len(health.warnings(together)) == 3
+  assert len(diagnosis.warnings(together)) == 3
 
 
 def test_summaries_hold_every_number_and_a_histogram(tmp_path):

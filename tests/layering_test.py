@@ -9,7 +9,7 @@ LAYERS = [
   ['discretized', 'flows', 'network'],
   ['distributions', 'losses'],
   ['teacher', 'student', 'classifier', 'objectives', 'health'],
-  ['sampling'],
+  ['sampling', 'diagnosis'],
   ['training', 'evaluation', 'export', 'report'],
 ]
 LEVEL = {

@@ -9,7 +9,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from wavenet_tf import audio, distributions, health, objectives, sampling
+from wavenet_tf import (
+  audio,
+  diagnosis,
+  distributions,
+  health,
+  objectives,
+  sampling,
+)
 from wavenet_tf.config import AudioConfig, Config, PHONES
 from wavenet_tf.layers import Conditioning
 
@@ -254,7 +261,7 @@ def measure(
   measured = health.measurer(models.teacher, models.student, batches, config)()
   results['student_health'] = {
     **health.scalars(measured.health),
-    'warnings': health.warnings(measured.health),
+    'warnings': diagnosis.warnings(measured.health),
   }
   return results
 
