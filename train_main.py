@@ -105,7 +105,11 @@ flags.DEFINE_integer(
 def _define_config_flags() -> None:
   try:
     config_flags.DEFINE_config_dataclass(
-      'config', Config(), 'Overrides a field: --config.teacher.cycles=3'
+      'config',
+      Config(),
+      'Overrides a field of the preset: --config.teacher.cycles=3. The fields '
+      'are those of wavenet_tf/config.py, the values of presets.py; what is '
+      'shown here as default belongs to no preset.',
     )
   except KeyError as error:  # Raised here for a field that does not exist.
     sys.exit(
@@ -167,6 +171,13 @@ class Run:
     if not settings.is_perceptual:
       return None
     if not settings.classifier_workdir:
+      if not self.classes_path.exists():
+        raise UserError(
+          'distillation.style_weight, feature_weight: a perceptual loss needs '
+          f'a classifier, and {self.workdir} has none; run '
+          '--mode=train_classifier there first, or name a run that has one by '
+          'distillation.classifier_workdir.'
+        )
       return self.classifier()
     field = 'distillation.classifier_workdir'
     workdir = pathlib.Path(settings.classifier_workdir)

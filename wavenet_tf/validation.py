@@ -59,6 +59,7 @@ def validate(config: Config) -> Config:
   _check_choice(
     'conditioning.upsampler', config.conditioning.upsampler, UPSAMPLERS
   )
+  _check_choice('classifier.labels', config.classifier.labels, LABEL_KINDS)
   _check_conditioning(config)
   _check_teacher(config.teacher)
   _check_student(config)
@@ -270,7 +271,6 @@ def validate_classifier(config: Config) -> None:
     UserError: as `validate`.
   """
   sizes, training = config.classifier, config.train_classifier
-  _check_choice('classifier.labels', sizes.labels, LABEL_KINDS)
   _check_positive(
     'classifier',
     sizes,
@@ -479,8 +479,11 @@ def check_same_run(saved: Config, asked: Config, workdir) -> None:
     if field.split('.')[0] in free:
       continue
     if before[field] != value and field not in RESUMABLE_FIELDS:
+      models = _MODELS_OF_A_SECTION.get(field.split('.')[0], ())
+      copied = f', or a copy of it without {" and ".join(models)}/'
       raise UserError(
         f'{field}: found {value}, but {workdir} was made with '
         f'{before[field]}; use that value (without --preset, '
-        'a run takes its own), or another --workdir.'
+        f'a run takes its own), or another --workdir'
+        f'{copied if models else ""}.'
       )
