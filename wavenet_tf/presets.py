@@ -18,6 +18,7 @@ from wavenet_tf.config import (
 
 def _tiny() -> Config:
   """Minutes on a laptop: 8 kHz, the demo on the bundled corpus."""
+  crops = {'batch_size': 4, 'crop_samples': 3200, 'average_decay': 0.99}
   return Config(
     preset='tiny',
     audio=AudioConfig(
@@ -43,30 +44,9 @@ def _tiny() -> Config:
       gate_channels=32,
     ),
     classifier=ClassifierConfig(cycles=2, layers_per_cycle=7),
-    train_teacher=TrainingConfig(
-      steps=1500,
-      batch_size=4,
-      crop_samples=3200,
-      learning_rate=4e-3,
-      average_decay=0.99,
-      final_learning_rate_share=0.02,
-    ),
-    train_student=TrainingConfig(
-      steps=900,
-      batch_size=4,
-      crop_samples=3200,
-      learning_rate=2e-3,
-      average_decay=0.99,
-      final_learning_rate_share=0.02,
-    ),
-    train_classifier=TrainingConfig(
-      steps=1200,
-      batch_size=4,
-      crop_samples=3200,
-      learning_rate=2e-3,
-      average_decay=0.99,
-      final_learning_rate_share=0.02,
-    ),
+    train_teacher=_short_training(1500, learning_rate=4e-3, **crops),
+    train_student=_short_training(900, **crops),
+    train_classifier=_short_training(1200, **crops),
     distillation=_loud_enough(window_samples=256),
     evaluate=EvaluationConfig(audio_utterances=2, audio_seconds=3.0),
   )
@@ -74,30 +54,25 @@ def _tiny() -> Config:
 
 def _small() -> Config:
   """About an hour and a half on two cores: 22 kHz, a real voice."""
+  crops = {'batch_size': 2, 'crop_samples': 7168}
   return Config(
     preset='small',
-    train_teacher=TrainingConfig(
-      steps=4500,
-      batch_size=2,
-      crop_samples=7168,
-      learning_rate=2e-3,
-      final_learning_rate_share=0.02,
-    ),
-    train_student=TrainingConfig(
-      steps=3000,
-      batch_size=2,
-      crop_samples=7168,
-      learning_rate=2e-3,
-      final_learning_rate_share=0.02,
-    ),
-    train_classifier=TrainingConfig(
-      steps=4500,
-      batch_size=2,
-      crop_samples=7168,
-      learning_rate=2e-3,
-      final_learning_rate_share=0.02,
-    ),
+    train_teacher=_short_training(4500, **crops),
+    train_student=_short_training(3000, **crops),
+    train_classifier=_short_training(4500, **crops),
     distillation=_loud_enough(window_samples=512),
+  )
+
+
+def _short_training(
+  steps: int, learning_rate: float = 2e-3, **others
+) -> TrainingConfig:
+  """A high rate that decays to almost nothing within the run."""
+  return TrainingConfig(
+    steps=steps,
+    learning_rate=learning_rate,
+    final_learning_rate_share=0.02,
+    **others,
   )
 
 
