@@ -254,7 +254,7 @@ def train_student(run: Run) -> None:
     )
   teacher = run.teacher()
   student = _untrained_student(run, teacher)
-  synthesize = sampling.Synthesizer(student, run.config.audio)
+  synthesize = sampling.Synthesizer(student, run.config)
   _train(
     run,
     'student',
@@ -276,7 +276,7 @@ def _health_watch(run, teacher, student):
   config = run.config
   batches = dataset.validation_batches(
     run.validation(health.CROPS),
-    config.audio,
+    config,
     config.train_student.crop_samples,
   )
   measure = health.measurer(teacher, student, batches, config)
@@ -358,8 +358,8 @@ def _untrained_student(run, teacher):
   """The student that training starts from."""
   _seed_initial_weights(run.config.train_student)
   student = student_lib.build_student(run.config)
-  # The teacher's upsampler already hears what matters.
-  student.upsampler.set_weights(teacher.upsampler.get_weights())
+  # The teacher's encoder already hears what matters.
+  student.encoder.set_weights(teacher.encoder.get_weights())
   return student
 
 
@@ -396,7 +396,7 @@ def _train(run, name, model, objective, synthesize=None, watch=None, **labels):
   batches = dataset.training_batches(
     run.data,
     manifest,
-    run.config.audio,
+    run.config,
     batch_size=settings.batch_size,
     crop_samples=settings.crop_samples,
     shuffle_megabytes=run.config.data.shuffle_megabytes,
@@ -410,7 +410,11 @@ def _train(run, name, model, objective, synthesize=None, watch=None, **labels):
   example = _shortened(run, run.validation(1)[0], seconds=1.0)
 
   def listen(step):
-    waveform = synthesize(tf.constant(example.features[None]), (0, step))[0]
+    waveform = synthesize(
+      tf.constant(example.features[None]),
+      (0, step),
+      tf.constant(example.global_[None]),
+    )[0]
     report.write_tensorboard_audio(
       {'recording': _waveform(example), name: waveform[: len(example.levels)]},
       run.config.audio,
@@ -469,7 +473,7 @@ def evaluate(run: Run) -> None:
     models,
     examples,
     dataset.validation_batches(
-      examples, config.audio, config.train_student.crop_samples
+      examples, config, config.train_student.crop_samples
     )
     if has_student
     else [],
@@ -526,7 +530,7 @@ def _synthesizer(run, name):
       '--model: found student, but this run has none '
       '(student.flow_layers is ()); use --model=teacher.'
     )
-  return sampling.Synthesizer(run.student(), run.config.audio)
+  return sampling.Synthesizer(run.student(), run.config)
 
 
 def _waveform(example):

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from data import shards
 from wavenet_tf import audio
-from wavenet_tf.config import AudioConfig, MARGIN_FRAMES
+from wavenet_tf.config import Config, MARGIN_FRAMES
 
 _OPEN_SHARDS = 8
 
@@ -25,20 +25,22 @@ class Batch(NamedTuple):
 
   Attributes:
     levels: int32 `[B, T]`, 16-bit levels.
-    features: float32 `[B, T / hop + 2 MARGIN_FRAMES, channels]`.
+    features: float32 `[B, T / hop + 2 MARGIN_FRAMES, local_channels]`.
     labels: int32 `[B, F]`, the id at the centre of each frame of the
       classifier, -1 where there is none; `[B, 0]` where none were asked for.
+    global_: float32 `[B, global_channels]`.
   """
 
   levels: tf.Tensor
   features: tf.Tensor
   labels: tf.Tensor | None = None
+  global_: tf.Tensor | None = None
 
 
 def training_batches(
   folder: pathlib.Path,
   manifest: shards.Manifest,
-  audio_config: AudioConfig,
+  config: Config,
   *,
   batch_size: int,
   crop_samples: int,
@@ -55,7 +57,7 @@ def training_batches(
   Args:
     folder: holds the shards.
     manifest: verified, of that folder.
-    audio_config: hop and channels.
+    config: hop, channels of the features, and what pads them.
     batch_size: crops per batch.
     crop_samples: T, a multiple of the hop.
     shuffle_megabytes: about the size of the shuffle buffer.
@@ -77,8 +79,8 @@ def training_batches(
     .enumerate(start)
     .map(
       lambda n, record: _crop(
-        shards.parse(record, audio_config.mel_bins),
-        audio_config,
+        shards.parse(record, config.local_channels),
+        config,
         crop_samples,
         seed,
         n,
@@ -107,10 +109,8 @@ def _epoch(paths, seed, epoch, buffer):
   return records.shuffle(buffer, epoch_seed, reshuffle_each_iteration=False)
 
 
-def _crop(
-  example, audio_config, crop_samples, seed, n, label_kind, frame_samples
-):
-  hop = audio_config.hop_samples
+def _crop(example, config, crop_samples, seed, n, label_kind, frame_samples):
+  hop = config.audio.hop_samples
   frames = crop_samples // hop
   last_start = tf.maximum(tf.shape(example.features)[0] - frames, 0)
   start = tf.random.stateless_uniform(
@@ -120,18 +120,19 @@ def _crop(
   levels = tf.pad(levels, [[0, crop_samples - tf.shape(levels)[0]]])
   # Frames start - MARGIN .. start + frames + MARGIN, silence where there are
   # none.
-  padded = audio.pad_margin(example.features[None], audio_config)[0]
+  padded = audio.pad_margin(example.features[None], config.silence)[0]
   wanted = frames + 2 * MARGIN_FRAMES
   features = padded[start : start + wanted]
   features = tf.pad(
     features,
     [[0, wanted - tf.shape(features)[0]], [0, 0]],
-    constant_values=audio_config.log_mel_floor,
+    constant_values=config.silence,
   )
   return Batch(
     tf.ensure_shape(tf.cast(levels, tf.int32), [crop_samples]),
-    tf.ensure_shape(features, [wanted, audio_config.mel_bins]),
+    tf.ensure_shape(features, [wanted, config.local_channels]),
     frame_labels(example, start * hop, crop_samples, label_kind, frame_samples),
+    tf.ensure_shape(example.global_, [config.conditioning.global_channels]),
   )
 
 
@@ -157,7 +158,7 @@ def frame_labels(example, start, crop_samples, label_kind, frame_samples):
 
 def validation_batches(
   examples,
-  audio_config: AudioConfig,
+  config: Config,
   crop_samples: int,
   *,
   label_kind: str | None = None,
@@ -168,11 +169,11 @@ def validation_batches(
   What is left over at the end of an utterance is dropped; an utterance
   shorter than a crop is continued with silence, as in training.
   """
-  hop = audio_config.hop_samples
+  hop = config.audio.hop_samples
   frames = crop_samples // hop
   batches = []
   for example in examples:
-    features = audio.pad_margin(example.features[None], audio_config)
+    features = audio.pad_margin(example.features[None], config.silence)
     for start in range(0, max(len(example.features) - frames, 0) + 1, frames):
       levels = example.levels[start * hop : start * hop + crop_samples]
       window = features[:, start : start + frames + 2 * MARGIN_FRAMES]
@@ -186,11 +187,12 @@ def validation_batches(
           tf.pad(
             window,
             [[0, 0], [0, missing], [0, 0]],
-            constant_values=audio_config.log_mel_floor,
+            constant_values=config.silence,
           ),
           frame_labels(
             example, start * hop, crop_samples, label_kind, frame_samples
           )[None],
+          tf.constant(example.global_[None]),
         )
       )
   return batches

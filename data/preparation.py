@@ -85,6 +85,7 @@ def _prepare(config, corpus, data_dir, folder):
       'seconds': sum(u['samples'] for u in utterances)
       / config.audio.sample_rate_hz,
       'audio': dataclasses.asdict(config.audio),
+      'local_channels': config.local_channels,
     },
     vocabularies=vocabularies,
     utterances=utterances,
@@ -156,7 +157,10 @@ def _example(config, decoded):
   waveform = audio.waveform_from_levels(decoded.levels[None])
   features = audio.log_mel(waveform, config.audio)[0].numpy()
   return shards.Example(
-    decoded.utterance.name, decoded.levels, features, decoded.segments
+    decoded.utterance.name,
+    decoded.levels,
+    features,
+    segments=decoded.segments,
   )
 
 

@@ -21,7 +21,7 @@ from wavenet_tf.config import LABEL_KINDS, UserError
 MANIFEST = 'manifest.json'
 TRAIN = 'train'
 VALIDATION = 'validation'
-_VERSION = 2
+_VERSION = 3
 
 
 class Example(NamedTuple):
@@ -31,12 +31,14 @@ class Example(NamedTuple):
     name: as in the corpus.
     levels: int16 `[T]`.
     features: float32 `[ceil(T / hop), channels]` at frame rate.
+    global_: float32 `[global channels]`, of the whole utterance.
     segments: by kind of label; none of a kind that the utterance lacks.
   """
 
   name: str
   levels: np.ndarray
   features: np.ndarray
+  global_: np.ndarray = np.zeros(0, np.float32)
   segments: dict[str, Segments] = {kind: NO_SEGMENTS for kind in LABEL_KINDS}
 
 
@@ -181,7 +183,11 @@ def serialize(example: Example) -> bytes:
   fields = {
     'name': feature(example.name.encode()),
     'levels': feature(example.levels.astype('<i2').tobytes()),
+    'frames': tf.train.Feature(
+      int64_list=tf.train.Int64List(value=[len(example.features)])
+    ),
     'features': feature(example.features.astype('<f4').tobytes()),
+    'global': feature(example.global_.astype('<f4').tobytes()),
   }
   for kind, segments in example.segments.items():
     fields[f'{kind}_ends'] = feature(segments.ends.astype('<i4').tobytes())
@@ -194,15 +200,18 @@ def serialize(example: Example) -> bytes:
 def parse(record, channels: int) -> Example:
   """Inverse of `serialize` as TensorFlow operations."""
   spec = tf.io.FixedLenFeature([], tf.string)
-  names = ['name', 'levels', 'features']
+  names = ['name', 'levels', 'features', 'global']
   for kind in LABEL_KINDS:
     names += [f'{kind}_ends', f'{kind}_ids']
-  fields = tf.io.parse_single_example(record, dict.fromkeys(names, spec))
+  specs = dict.fromkeys(names, spec)
+  specs['frames'] = tf.io.FixedLenFeature([], tf.int64)
+  fields = tf.io.parse_single_example(record, specs)
   features = tf.io.decode_raw(fields['features'], tf.float32)
   return Example(
     fields['name'],
     tf.io.decode_raw(fields['levels'], tf.int16),
-    tf.reshape(features, [-1, channels]),
+    tf.reshape(features, [fields['frames'], channels]),
+    tf.io.decode_raw(fields['global'], tf.float32),
     {
       kind: Segments(
         tf.io.decode_raw(fields[f'{kind}_ends'], tf.int32),
@@ -228,13 +237,14 @@ def read_examples(
 ) -> Iterator[Example]:
   """The examples of a split as NumPy, in the order of the manifest."""
   records = tf.data.TFRecordDataset(shard_paths(folder, manifest, split))
-  channels = manifest.corpus['audio']['mel_bins']
+  channels = manifest.corpus['local_channels']
   for record in records:
     example = parse(record, channels)
     yield Example(
       example.name.numpy().decode(),
       example.levels.numpy(),
       example.features.numpy(),
+      example.global_.numpy(),
       {
         kind: Segments(segments.ends.numpy(), segments.ids.numpy())
         for kind, segments in example.segments.items()

@@ -20,7 +20,7 @@ import tensorflow as tf
 from wavenet_tf import config as config_lib
 from wavenet_tf import layers, network, presets
 from wavenet_tf.config import MARGIN_FRAMES
-from wavenet_tf.layers import Conditioning
+from wavenet_tf.layers import Conditioning, UNCONDITIONED
 
 
 class Reach(NamedTuple):
@@ -147,13 +147,13 @@ def test_stack_hears_its_reach_and_the_present(sizes, returns_gates):
   kernel_size, *cycles = sizes
   dilations = dilations_of(*cycles)
   stack = layers.DilatedStack(dilations, 5, 4, kernel_size, returns_gates)
-  stack(tf.zeros([1, 1, 5]), None, stack.initial_state(1))
+  stack(tf.zeros([1, 1, 5]), UNCONDITIONED, stack.initial_state(1))
   randomize(stack)
   past = (kernel_size - 1) * sum(dilations)
   # Gates of the last block see it all, or the last residual does.
   t = 9
   found = reach(
-    lambda x: stack(x, None, stack.initial_state(3)).output,
+    lambda x: stack(x, UNCONDITIONED, stack.initial_state(3)).output,
     normal(3, t + past + 6, 5), t, row=1,
   )  # fmt: skip
   assert_hears(found, range(past + 1))
@@ -172,7 +172,7 @@ def build_network(kernel_size, dilations, skip_channels, inputs=1, outputs=2):
     output_scale=1.0,
     input_gain=1.0,
   )
-  net(tf.zeros([1, 1, inputs]), None, net.initial_state(1, inputs))
+  net(tf.zeros([1, 1, inputs]), UNCONDITIONED, net.initial_state(1, inputs))
   return net
 
 
@@ -186,7 +186,7 @@ def test_network_hears_its_field_and_not_the_present(sizes, skip_channels):
   field = field_of(kernel_size, dilations)
   t = 7
   found = reach(
-    lambda x: net(x, None, net.initial_state(3, 1))[0],
+    lambda x: net(x, UNCONDITIONED, net.initial_state(3, 1))[0],
     normal(3, t + field + 8, 1), t, row=2,
   )  # fmt: skip
   assert_hears(found, range(1, field + 1))
@@ -219,7 +219,7 @@ def measured_field(kernel_size, dilations, skip_channels):
   t = 3
   samples = t + field_of(kernel_size, dilations) + 9
   found = delays_of_change(
-    lambda x: net(x, None, net.initial_state(1, 1))[0],
+    lambda x: net(x, UNCONDITIONED, net.initial_state(1, 1))[0],
     normal(1, samples, 1), t, np.nan,
   )  # fmt: skip
   assert found == list(range(1, len(found) + 1))
@@ -262,11 +262,9 @@ def test_teacher_hears_its_field(name, batch, samples, t):
   # Behind the quantization, which has no gradient and no NaN.
   open_rectifiers(teacher.network)
   encoded = teacher.encode(tf.constant(waveform)).numpy()
-  projected = teacher.project(conditioning)
-  state = teacher.initial_state(batch)
-  found = reach(
-    lambda x: teacher.network(x, projected, state)[0], encoded, t, row
-  )
+  told = teacher.encoder(conditioning)
+  state = teacher.initial_state(batch).network
+  found = reach(lambda x: teacher.network(x, told, state)[0], encoded, t, row)
   assert_hears(found, delays)
 
 
@@ -282,8 +280,11 @@ def test_a_distribution_moves_with_its_parameters(name):
     levels = tf.cast(tf.round(x * 32768.0), tf.int32)
     return teacher.output_kind.log_prob(teacher(x, conditioning), levels)
 
-  found = delays_of_change(log_prob, waveform, t, waveform[0, t] + 0.5)
-  assert found == list(range(config.teacher.receptive_field_samples + 1))
+  # A single move may be lost in rounding at some delay.
+  found = set()
+  for value in -0.7, 0.2, 0.6, 0.9:
+    found.update(delays_of_change(log_prob, waveform, t, value))
+  assert found == set(range(config.teacher.receptive_field_samples + 1))
 
 
 STUDENTS = {

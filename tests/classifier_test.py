@@ -216,7 +216,7 @@ def test_two_tones_are_told_apart(generator):
   for i, frames in enumerate((7, 8, 13, 21, 40)):
     levels = tone(i % 2, frames * FRAME + 33, generator)
     whole = Segments(np.array([len(levels)]), np.array([i % 2]))
-    examples.append(Example(str(i), levels, None, {'words': whole}))
+    examples.append(Example(str(i), levels, None, segments={'words': whole}))
     labels.append(np.full(frames, i % 2))
   labels[0][:3] = -1
   measured = evaluation.classifier_accuracy(

@@ -409,9 +409,9 @@ def test_a_missing_shard_and_a_broken_manifest(prepared, tmp_path):
     shards.read_manifest(copy, config.audio)
   text = (copy / 'manifest.json').read_text()
   (copy / 'manifest.json').write_text(
-    text.replace('"version": 2', '"version": 1')
+    text.replace('"version": 3', '"version": 1')
   )
-  with pytest.raises(UserError, match='has version 1, expected 2'):
+  with pytest.raises(UserError, match='has version 1, expected 3'):
     shards.read_manifest(copy, config.audio)
   (copy / 'manifest.json').write_text('{')
   with pytest.raises(UserError, match=r'manifest\.json: is not a manifest'):
@@ -430,7 +430,7 @@ def test_another_front_end_than_the_shards(prepared):
 def batches(prepared, start_step=0, crop=400, batch_size=3):
   config, _, folder, manifest = prepared
   return dataset.training_batches(
-    folder, manifest, config.audio, batch_size=batch_size, crop_samples=crop,
+    folder, manifest, config, batch_size=batch_size, crop_samples=crop,
     shuffle_megabytes=1, seed=5, start_step=start_step,
   )  # fmt: skip
 
@@ -482,7 +482,7 @@ def test_features_of_a_crop_are_those_of_the_whole(prepared):
         if np.array_equal(e.levels[s : s + 400], levels)
       ]
       ((example, start),) = matches
-      padded = audio.pad_margin(example.features[None], config.audio)[0]
+      padded = audio.pad_margin(example.features[None], config.silence)[0]
       first = start // 20
       expected = padded[first : first + 20 + 2 * MARGIN_FRAMES]
       np.testing.assert_array_equal(features, expected)
@@ -501,7 +501,7 @@ def test_a_short_utterance_is_continued_with_silence(prepared):
 def test_validation_batches_tile_the_utterances(prepared):
   config, _, folder, manifest = prepared
   examples = list(shards.read_examples(folder, manifest, shards.VALIDATION))
-  found = dataset.validation_batches(examples, config.audio, 400)
+  found = dataset.validation_batches(examples, config, 400)
   lengths = [len(e.features) // 20 for e in examples]
   assert len(found) == sum(lengths)
   joined = np.concatenate([b.levels.numpy()[0] for b in found[: lengths[0]]])

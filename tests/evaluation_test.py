@@ -74,7 +74,7 @@ def test_chunked_likelihood_is_that_of_one_pass(overrides):
     padded = np.pad(example.levels, [0, -len(example.levels) % 20])
     parameters = teacher(
       audio.waveform_from_levels(padded[None]),
-      Conditioning(audio.pad_margin(example.features[None], config.audio)),
+      Conditioning(audio.pad_margin(example.features[None], config.silence)),
     )
     log_prob = teacher.output_kind.log_prob(parameters, padded[None])
     nats -= np.sum(log_prob.numpy()[0, : len(example.levels)])

@@ -60,7 +60,7 @@ def test_a_bare_process_says_the_same(exported, tmp_path):
   answer = np.load(tmp_path / 'out.npz')
   features = audio.log_mel(tf.constant(waveform), config.audio)
   np.testing.assert_allclose(answer['mel'], features, atol=1e-4)
-  expected = sampling.Synthesizer(student, config.audio).synthesize(
+  expected = sampling.Synthesizer(student, config).synthesize(
     features, tf.constant(seed)
   )
   np.testing.assert_allclose(answer['audio'], expected, atol=1e-5)

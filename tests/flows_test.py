@@ -224,7 +224,7 @@ def test_inverse_goes_sample_by_sample_with_a_cache(jit_compile):
 def test_a_wavenet_is_the_inverse_of_a_flow(kernel_size, output):
   """Forward is generation, inverse is one pass, and the density is its own."""
   config, teacher, features = teacher_flow(kernel_size, output)
-  padded = audio.pad_margin(features, config.audio)
+  padded = audio.pad_margin(features, config.silence)
   flow = teacher.flow(Conditioning(padded))
   family = FAMILIES[config.teacher.mixture_family]
   z = family.standard_noise([2, SAMPLES], [3, 4])
@@ -255,7 +255,7 @@ def test_the_flow_of_a_wavenet_is_its_generator():
     features, [[0, 0], [0, 2], [0, 0]],
     constant_values=config.audio.log_mel_floor,
   )  # fmt: skip
-  padded = audio.pad_margin(silence, config.audio)
+  padded = audio.pad_margin(silence, config.silence)
   waveform = teacher.flow(Conditioning(padded)).forward(tf.transpose(z))
   np.testing.assert_allclose(generated, waveform[:, :SAMPLES], atol=1e-5)
 
@@ -272,7 +272,7 @@ def test_each_direction_is_fast_where_it_should_be():
   distribution.log_prob(tf.identity(own))
   assert counts['step'] == SAMPLES
   _, teacher, features = teacher_flow()
-  padded = audio.pad_margin(features, teacher_flow()[0].audio)
+  padded = audio.pad_margin(features, teacher_flow()[0].silence)
   flow, counts = counted(teacher.flow(Conditioning(padded)))
   distribution = flows.flow_distribution([flow], standard, z.shape)
   distribution.log_prob(0.01 * z)
@@ -283,7 +283,7 @@ def test_each_direction_is_fast_where_it_should_be():
 
 def test_the_jacobian_of_a_wavenet_is_triangular_too():
   config, teacher, features = teacher_flow()
-  flow = teacher.flow(Conditioning(audio.pad_margin(features, config.audio)))
+  flow = teacher.flow(Conditioning(audio.pad_margin(features, config.silence)))
   x = 0.05 * tf.random.stateless_normal([2, SAMPLES], [3, 4])
   matrix = jacobian(flow.inverse, x, step=1e-3)
   assert np.abs(np.triu(matrix, 1)).max() == 0

@@ -158,12 +158,19 @@ def mean_nats(teacher, batch, features):
   return np.mean(teacher.output_kind.log_prob(parameters, batch.levels))
 
 
+def listen(teacher, gain):
+  """Multiplies what local conditioning adds to the products of all blocks."""
+  for block in teacher.network.stack.blocks:
+    taps, local = block.convolution.kernels()
+    kernel = tf.concat([taps, gain * local], 0)
+    block.convolution.product.kernel.assign(kernel)
+
+
 @pytest.mark.parametrize('crops', [1, 2, 4, 5])
 def test_conditioning_is_swapped_for_another_crops(crops):
   config = miniature()
   teacher, batch = random_teacher(config), make_batch(config, crops)
-  kernel = teacher.network.stack.local_projection.kernel
-  kernel.assign(10.0 * kernel)  # It shall listen.
+  listen(teacher, 10.0)
   features = batch.features.numpy()
   swapped = (
     np.stack([features[(i - crops // 2) % crops] for i in range(crops)])
@@ -182,8 +189,7 @@ def test_conditioning_is_swapped_for_another_crops(crops):
 def test_a_deaf_teacher_loses_nothing():
   config = miniature()
   teacher = random_teacher(config)
-  kernel = teacher.network.stack.local_projection.kernel
-  kernel.assign(tf.zeros_like(kernel))
+  listen(teacher, 0.0)
   assert float(health.conditioning_nats(teacher, make_batch(config))) == 0.0
 
 

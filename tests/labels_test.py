@@ -245,7 +245,7 @@ def test_shards_hold_segments_and_the_manifest_their_names(prepared):
 def batches(prepared, **labels):
   config, folder, manifest, _ = prepared
   return dataset.training_batches(
-    folder, manifest, config.audio, batch_size=3, crop_samples=1000,
+    folder, manifest, config, batch_size=3, crop_samples=1000,
     shuffle_megabytes=1, seed=5, **labels,
   )  # fmt: skip
 
@@ -304,7 +304,7 @@ def test_beyond_the_end_of_a_recording_is_no_label(prepared):
   examples = list(shards.read_examples(folder, manifest, shards.VALIDATION))
   (example,) = examples[:1]
   (batch,) = dataset.validation_batches(
-    [example], config.audio, 16000, label_kind='words', frame_samples=FRAME
+    [example], config, 16000, label_kind='words', frame_samples=FRAME
   )
   labelled = (len(example.levels) + FRAME // 2 - 1) // FRAME
   word = example.segments['words'].ids[0]

@@ -50,16 +50,18 @@ def test_ring_buffers_agree_with_chunks(kernel_size, dilation, generator):
   whole, state = layer(x, start)
   ring = layers.ring_from_state(start)
   for t in range(x.shape[1]):
-    taps, ring = layer.step(tf.constant(x[:, t]), ring, t)
-    np.testing.assert_allclose(layer.product(taps), whole[:, t], atol=1e-5)
+    y, ring = layer.step(tf.constant(x[:, t]), ring, t)
+    np.testing.assert_allclose(y, whole[:, t], atol=1e-5)
   np.testing.assert_array_equal(layers.state_from_ring(ring, x.shape[1]), state)
 
 
 def build_stack(returns_gates, kernel_size=2, dilations=(1, 2, 4, 1, 2)):
-  stack = layers.DilatedStack(dilations, 6, 4, kernel_size, returns_gates)
+  stack = layers.DilatedStack(
+    dilations, 6, 4, kernel_size, returns_gates, local_channels=3
+  )
   x = tf.zeros([1, 1, 6])
-  stack(x, stack.project(tf.zeros([1, 1, 3]), tf.zeros([1, 2])),
-        stack.initial_state(1))  # fmt: skip
+  conditioning = layers.Encoded(tf.zeros([1, 1, 3]), tf.zeros([1, 2]))
+  stack(x, conditioning, stack.initial_state(1))
   return randomize(stack)
 
 
@@ -67,25 +69,45 @@ def test_global_conditioning_is_added_at_every_sample(generator):
   stack = build_stack(True)
   local = generator.normal(size=(2, 7, 3)).astype(np.float32)
   global_ = generator.normal(size=(2, 2)).astype(np.float32)
-  v, u = stack.local_projection.kernel, stack.global_projection.kernel
-  expected = local @ v.numpy() + (global_ @ u.numpy())[:, None]
-  np.testing.assert_allclose(stack.project(local, global_), expected, atol=1e-5)
-  assert stack.project(None) is None
+  u = stack.global_projection.kernel
+  v = np.concatenate(
+    [b.convolution.product.kernel[2 * 6 :] for b in stack.blocks], -1
+  )
+  expected = local @ v + (global_ @ u.numpy())[:, None]
+  projected = stack.project(layers.Encoded(local, global_))
+  np.testing.assert_allclose(projected, expected, atol=1e-5)
+  assert stack.project(layers.UNCONDITIONED) is None
+
+
+def test_channels_that_are_not_known_yet_are_added_later(generator):
+  """A context's part of the projection, by itself."""
+  stack = build_stack(True)
+  local = generator.normal(size=(2, 1, 3)).astype(np.float32)
+  unknown = local.copy()
+  unknown[..., 1:] = 0
+  whole = stack.project(layers.Encoded(local))[:, 0]
+  parts = stack.project(layers.Encoded(unknown))[:, 0]
+  parts += stack.project_last(local[:, 0, 1:])
+  np.testing.assert_allclose(parts, whole, atol=1e-5)
 
 
 @pytest.mark.parametrize('kernel_size', [2, 3])
 def test_a_block_is_the_equation(kernel_size, generator):
   """Filter and gate apart, in float64, with the conditioning inside both."""
   dilation = 2
-  block = layers.GatedResidualBlock(4, 3, kernel_size, dilation)
+  block = layers.GatedResidualBlock(4, 3, kernel_size, dilation, 5)
   block.build((None, None, 4))
   randomize(block)
   x = generator.normal(size=(2, 9, 4)).astype(np.float32)
-  conditioning = generator.normal(size=(2, 9, 6)).astype(np.float32)
+  local = generator.normal(size=(2, 9, 5)).astype(np.float32)
+  global_ = generator.normal(size=(2, 1, 6)).astype(np.float32)
   state = block.convolution.initial_state(2, 4)
-  output, z, _ = block(tf.constant(x), tf.constant(conditioning), state)
+  output, z, _ = block(
+    tf.constant(x), tf.constant(local), tf.constant(global_), state
+  )
   kernel = block.convolution.product.kernel.numpy()
-  kernel = kernel.reshape(kernel_size, 4, 6)
+  conditioning = local @ kernel[-5:] + global_
+  kernel = kernel[:-5].reshape(kernel_size, 4, 6)
   bias = block.convolution.product.bias.numpy()
   halves = (
     np.split(kernel, 2, -1),
@@ -110,9 +132,9 @@ def test_skip_connections_are_a_sum_over_blocks(generator):
   )  # fmt: skip
   x = generator.normal(size=(2, 9, 1)).astype(np.float32)
   state = net.initial_state(2, 1)
-  net(x, None, state)
+  net(x, layers.UNCONDITIONED, state)
   randomize(net)
-  gates, _ = net.before_head(x, None, state)
+  gates, _ = net.before_head(x, layers.UNCONDITIONED, state)
   by_block = np.split(net.skip.kernel.numpy(), 3)
   total = net.skip.bias + sum(
     z @ w for z, w in zip(np.split(gates.numpy(), 3, -1), by_block)
@@ -120,7 +142,9 @@ def test_skip_connections_are_a_sum_over_blocks(generator):
   relu = lambda y: np.maximum(y, 0)  # noqa: E731
   hidden = relu(total) @ net.hidden.kernel + net.hidden.bias
   expected = relu(hidden) @ net.output_layer.kernel + net.output_layer.bias
-  np.testing.assert_allclose(net(x, None, state)[0], expected, atol=1e-4)
+  np.testing.assert_allclose(
+    net(x, layers.UNCONDITIONED, state)[0], expected, atol=1e-4
+  )
 
 
 if __name__ == '__main__':

@@ -30,7 +30,7 @@ def test_generated_samples_are_those_of_the_forward_pass(name):
                   constant_values=config.audio.log_mel_floor)  # fmt: skip
   parameters = teacher(
     tf.constant(waveform),
-    Conditioning(audio.pad_margin(padded, config.audio)),
+    Conditioning(audio.pad_margin(padded, config.silence)),
   )
   samples = config.evaluate.chunk_frames * config.audio.hop_samples
   noise = tf.concat(
@@ -91,7 +91,7 @@ def test_a_longer_utterance_begins_like_a_shorter_one():
 @pytest.mark.parametrize('frames', [1, 64, 150])
 def test_chunks_of_the_student_say_what_one_pass_says(frames):
   config = miniature()
-  synthesizer = sampling.Synthesizer(random_student(config), config.audio)
+  synthesizer = sampling.Synthesizer(random_student(config), config)
   features = features_of(config, frames)
   whole = synthesizer.synthesize(features, tf.constant([[1, 2], [1, 2]]))
   chunked = synthesizer(features, [1, 2])
@@ -101,7 +101,7 @@ def test_chunks_of_the_student_say_what_one_pass_says(frames):
 
 def test_a_row_of_the_student_does_not_depend_on_its_batch():
   config = miniature()
-  synthesizer = sampling.Synthesizer(random_student(config), config.audio)
+  synthesizer = sampling.Synthesizer(random_student(config), config)
   features = features_of(config, frames=6)
   seeds = tf.constant([[1, 2], [3, 4]], tf.int32)
   both = synthesizer.synthesize(features, seeds)

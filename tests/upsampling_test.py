@@ -12,7 +12,7 @@ from wavenet_tf.config import MARGIN_FRAMES
 @pytest.mark.parametrize('method', ['transposed', 'repeat'])
 @pytest.mark.parametrize('factors', [(4,), (2, 3), (2, 2, 3)])
 def test_upsampler_depends_on_no_frame_beyond_its_margin(method, factors):
-  upsampler = upsampling.ConditioningUpsampler(method, factors, 3, -11.5)
+  upsampler = upsampling.ConditioningUpsampler(method, factors, 3, (-11.5, 0.0))
   hop = int(np.prod(factors))
   features = tf.random.stateless_normal([1, 12 + 2 * MARGIN_FRAMES, 5], [1, 2])
   upsampler(features)
@@ -25,7 +25,9 @@ def test_upsampler_depends_on_no_frame_beyond_its_margin(method, factors):
 
 
 def test_transposed_stage_is_a_transposed_convolution(generator):
-  upsampler = upsampling.ConditioningUpsampler('transposed', (4,), 3, -2.0)
+  upsampler = upsampling.ConditioningUpsampler(
+    'transposed', (4,), 3, (-2.0, 0.0)
+  )
   frames = 9
   features = generator.normal(size=(1, frames + 2 * MARGIN_FRAMES, 3)) - 1
   upsampler(tf.constant(features, tf.float32))

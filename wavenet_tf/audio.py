@@ -113,12 +113,12 @@ def log_mel(waveform, audio: AudioConfig):
   return tf.math.log(tf.maximum(mel, audio.mel_floor))
 
 
-def pad_margin(features, audio: AudioConfig):
+def pad_margin(features, silence: float):
   """Silence around `[B, frames, C]`: MARGIN_FRAMES frames on either side."""
   return tf.pad(
     features,
     [[0, 0], [MARGIN_FRAMES, MARGIN_FRAMES], [0, 0]],
-    constant_values=audio.log_mel_floor,
+    constant_values=silence,
   )
 
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from wavenet_tf import distributions, network
 from wavenet_tf.config import Config
+from wavenet_tf.layers import UNCONDITIONED
 
 
 class ClassifierOutput(NamedTuple):
@@ -86,7 +87,7 @@ class Classifier(keras.Model):
   def chunk(self, waveform, state):
     """Gates of all blocks `[B, T, layers * G]`, and the next state."""
     scaled = waveform[..., None] / self.sizes.signal_unit
-    return self.network.before_head(scaled, None, state)
+    return self.network.before_head(scaled, UNCONDITIONED, state)
 
   def pool(self, gates):
     """Gates `[B, T, layers * G]` -> frames `[B, F, skip_channels]`."""

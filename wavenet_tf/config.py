@@ -31,6 +31,28 @@ INPUTS = ('scalar', 'one_hot')
 PHONES = 'phones'
 LABEL_KINDS = (PHONES, 'words', 'speakers')
 UPSAMPLERS = ('transposed', 'repeat')
+# What the frames that condition a network hold.
+MEL = 'mel'
+LINGUISTIC = 'linguistic'
+NONE = 'none'
+LOCAL_KINDS = (MEL, LINGUISTIC, NONE)
+# What a whole utterance can be conditioned on.
+SPEAKER = 'speaker'
+TAGS = 'tags'
+VECTOR = 'vector'
+GLOBAL_KINDS = (SPEAKER, TAGS, VECTOR)
+# How utterances are chosen for validation.
+SPLITS = ('random', 'speaker', 'index', 'speaker_and_index')
+GATED = 'gated'
+RELU = 'relu'
+ACTIVATIONS = (GATED, RELU)
+# Operands of the matrix products of stacks; all else is float32.
+FLOAT32 = 'float32'
+BFLOAT16 = 'bfloat16'
+PRODUCT_DTYPES = (FLOAT32, BFLOAT16)
+EVERYWHERE = 'everywhere'
+FULL_CONTEXT = 'full_context'
+SCORES = (EVERYWHERE, FULL_CONTEXT)
 
 # Frames of conditioning that accompany a chunk on either side, so that its
 # upsampling sees its neighbours (`upsampling.ConditioningUpsampler`).
@@ -65,6 +87,17 @@ class DataConfig:
 
   validation_share: float = 0.1
   seed: int = 0
+  # One of SPLITS: utterances at random; whole speakers; the same indices of
+  # every speaker; or both, leaving out what shares only one of them.
+  split: str = 'random'
+  # Speakers that a split by speakers keeps for validation.
+  held_out_speakers: int = 1
+  # A longer recording is cut into pieces of this length; 0 keeps it whole.
+  piece_seconds: float = 0.0
+  # HTS questions on full-context labels; empty: `questions.hed` of the corpus.
+  question_file: str = ''
+  # Tags of recordings; empty: `tags.csv` of the corpus, if it has one.
+  tags_file: str = ''
   # More bad files than this share of all files stop the preparation.
   max_bad_share: float = 0.1
   min_seconds: float = 0.3
@@ -78,8 +111,19 @@ class DataConfig:
 
 @dataclasses.dataclass
 class ConditioningConfig:
-  """The upsampler from frame rate to audio rate (`upsampling.py`)."""
+  """What the audio depends on, and the upsampler of it (`upsampling.py`)."""
 
+  # One of LOCAL_KINDS.
+  local: str = MEL
+  # Whether linguistic features bring log F0 and voicing ("L+F").
+  log_f0: bool = True
+  # Any of GLOBAL_KINDS, in the order in which their vectors are joined.
+  globals: tuple[str, ...] = ()
+  # Width of the learned embedding of the joined global vector.
+  embedding_channels: int = 16
+  # Found by `prepare` in the corpus, not set by hand.
+  linguistic_channels: int = 0
+  global_channels: int = 0
   upsampler: str = 'transposed'
   upsample_factors: tuple[int, ...] = (16, 16)
   channels: int = 32
@@ -96,7 +140,12 @@ class TeacherConfig:
   # Outputs of a gated unit: half of the papers' "gate units".
   gate_channels: int = 64
   skip_channels: int = 128
+  # 'gated' units, or 'relu', for the comparison of 1609.03499 sec. 2.3.
+  activation: str = GATED
   input: str = 'scalar'
+  # Which samples of a crop count: 'everywhere', or those whose receptive
+  # field lies within the crop ('full_context').
+  score: str = EVERYWHERE
   output: str = LOGISTIC_MIXTURE
   mu_law_levels: int = 256
   # A mixture of one component is a single logistic or Gaussian.
@@ -111,6 +160,8 @@ class TeacherConfig:
   signal_unit: float = 0.05
   # Floor of the mixture's log-scales; waveforms lie in [-1, 1).
   min_log_scale: float = -11.0
+  # One of PRODUCT_DTYPES; bfloat16 is faster where the processor has it.
+  product_dtype: str = FLOAT32
 
   @property
   def mixture_family(self) -> str:
@@ -130,6 +181,39 @@ class TeacherConfig:
 
 
 @dataclasses.dataclass
+class ContextConfig:
+  """The teacher's context stack (1609.03499 sec. 2.6; `context.py`)."""
+
+  # 0: no context stack.
+  cycles: int = 0
+  layers_per_cycle: int = 6
+  kernel_size: int = 2
+  residual_channels: int = 32
+  gate_channels: int = 32
+  # It takes one step for so many samples.
+  pool_samples: int = 80
+  # What it tells the teacher.
+  channels: int = 32
+  # In training, the teacher itself hears only so many samples at the end of a
+  # crop, the context stack all of it; 0: both hear all.
+  teacher_samples: int = 0
+
+  @property
+  def dilations(self) -> tuple[int, ...]:
+    return _dilations(
+      self.cycles * self.layers_per_cycle, self.layers_per_cycle
+    )
+
+  @property
+  def receptive_field_samples(self) -> int:
+    """Samples before a context frame that it can see; 0 without a stack."""
+    if not self.cycles:
+      return 0
+    frames = 1 + (self.kernel_size - 1) * (sum(self.dilations) + 1)
+    return self.pool_samples * frames
+
+
+@dataclasses.dataclass
 class StudentConfig:
   """The chain of inverse autoregressive flows (1711.10433 sec. 3)."""
 
@@ -146,6 +230,8 @@ class StudentConfig:
   # Floor and ceiling of every flow's log-scale.
   min_log_scale: float = -7.0
   max_log_scale: float = 3.0
+  # One of PRODUCT_DTYPES.
+  product_dtype: str = FLOAT32
 
   def dilations(self, flow: int) -> tuple[int, ...]:
     return _dilations(self.flow_layers[flow], self.layers_per_cycle)
@@ -282,6 +368,7 @@ class Config:
     default_factory=ConditioningConfig
   )
   teacher: TeacherConfig = dataclasses.field(default_factory=TeacherConfig)
+  context: ContextConfig = dataclasses.field(default_factory=ContextConfig)
   student: StudentConfig = dataclasses.field(default_factory=StudentConfig)
   classifier: ClassifierConfig = dataclasses.field(
     default_factory=ClassifierConfig
@@ -301,6 +388,30 @@ class Config:
   evaluate: EvaluationConfig = dataclasses.field(
     default_factory=EvaluationConfig
   )
+
+  @property
+  def local_channels(self) -> int:
+    """Features of a frame; 0 without local conditioning."""
+    if self.conditioning.local == MEL:
+      return self.audio.mel_bins
+    return self.conditioning.linguistic_channels
+
+  @property
+  def feature_range(self) -> tuple[float, float]:
+    """Least and usual greatest feature value; the least one is silence."""
+    if self.conditioning.local == MEL:
+      return self.audio.log_mel_floor, 0.0
+    return 0.0, 1.0
+
+  @property
+  def silence(self) -> float:
+    """What pads features before, after and beyond an utterance."""
+    return self.feature_range[0]
+
+  @property
+  def teacher_samples(self) -> int:
+    """Samples at the end of a crop that the teacher is trained on."""
+    return self.context.teacher_samples or self.train_teacher.crop_samples
 
 
 def _dilations(layers: int, layers_per_cycle: int) -> tuple[int, ...]:

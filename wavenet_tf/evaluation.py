@@ -96,9 +96,11 @@ def teacher_likelihood(
   hop = config.audio.hop_samples
 
   @tf.function(jit_compile=True, autograph=False)
-  def score(levels, features, state):
+  def score(levels, features, global_, state):
     parameters, state = teacher.chunk(
-      teacher.output_kind.waveform(levels), Conditioning(features), state
+      teacher.output_kind.waveform(levels),
+      Conditioning.of(features, global_),
+      state,
     )
     return teacher.output_kind.log_prob(parameters, levels)[0], state
 
@@ -106,12 +108,15 @@ def teacher_likelihood(
   for example in examples:
     state = teacher.initial_state(1)
     features = tf.constant(example.features[None])
+    global_ = tf.constant(example.global_[None])
     for index, window in enumerate(
-      sampling.windows(features, frames, config.audio)
+      sampling.windows(features, frames, config.silence)
     ):
       levels = example.levels[index * frames * hop :][: frames * hop]
       padded = np.pad(levels, [0, frames * hop - len(levels)])[None]
-      log_prob, state = score(tf.constant(padded, tf.int32), window, state)
+      log_prob, state = score(
+        tf.constant(padded, tf.int32), window, global_, state
+      )
       nats -= float(np.sum(log_prob.numpy()[: len(levels)], dtype=np.float64))
     samples += len(example.levels)
   return Likelihood(distributions.bits(nats) / samples, samples)
@@ -284,20 +289,18 @@ def copies(config: Config, models: Models, examples: Sequence) -> Copies:
   """Lets both models copy utterances, and compares with the recordings."""
   voices = {'teacher': sampling.Generator(models.teacher, config)}
   if models.student is not None:
-    voices['student'] = sampling.Synthesizer(models.student, config.audio)
+    voices['student'] = sampling.Synthesizer(models.student, config)
   results = {}
   waveforms = {
     e.name: {'recording': audio.waveform_from_levels(e.levels).numpy()}
     for e in examples
   }
   for voice, synthesize in voices.items():
-    synthesize(tf.constant(examples[0].features[None]), (0, 0))  # Compiles.
+    _speak(synthesize, examples[0], (0, 0))  # Compiles.
     distances, factors = [], []
     for example in examples:
       start = time.perf_counter()
-      waveform = synthesize(
-        tf.constant(example.features[None]), (config.evaluate.seed, 0)
-      )[0]
+      waveform = _speak(synthesize, example, (config.evaluate.seed, 0))
       seconds = time.perf_counter() - start
       factors.append(seconds * config.audio.sample_rate_hz / len(waveform))
       by_voice = waveforms[example.name]
@@ -318,6 +321,14 @@ def copies(config: Config, models: Models, examples: Sequence) -> Copies:
       / config.audio.sample_rate_hz,
     }
   return Copies(results, waveforms)
+
+
+def _speak(synthesize, example, seed):
+  return synthesize(
+    tf.constant(example.features[None]),
+    seed,
+    tf.constant(example.global_[None]),
+  )[0]
 
 
 def _rms(x) -> float:

@@ -18,33 +18,32 @@ _WARMUP_FILE = 'tf_serving_warmup_requests'
 class ServedStudent(tf.Module):
   """The two signatures, over variables that TensorFlow can save by itself.
 
-  serving_default: mel float32 [B, frames, mels], seed int32 [B, 2]
-    -> audio float32 [B, frames * hop] in [-1, 1]
+  serving_default: mel float32 [B, frames, mels] (or `features`, where they are
+    others), seed int32 [B, 2], global float32 [B, channels] where there is
+    such conditioning -> audio float32 [B, frames * hop] in [-1, 1]
   features: audio float32 [B, T] -> mel float32 [B, ceil(T / hop), mels]
   """
 
-  def __init__(self, student, audio_config: config_lib.AudioConfig):
+  def __init__(self, student, config: Config):
     super().__init__('served_student')
     # Keras variables are invisible to a module; the TensorFlow ones are not.
     self.weights = [v.value for v in student.variables]
-    self._synthesizer = sampling.Synthesizer(student, audio_config)
-    self._audio = audio_config
+    self._synthesizer = sampling.Synthesizer(student, config)
+    self._config = config
 
   @tf.function(autograph=False)
-  def speak(self, mel, seed):
-    return {'audio': self._synthesizer.synthesize(mel, seed)}
+  def speak(self, **inputs):
+    names = sampling.served_inputs(self._config)
+    return {'audio': self._synthesizer.synthesize(*map(inputs.get, names))}
 
   @tf.function(autograph=False)
   def features(self, audio):  # pylint: disable=redefined-outer-name
-    return {'mel': _log_mel(audio, self._audio)}
+    return {'mel': _log_mel(audio, self._config.audio)}
 
   def signatures(self):
-    mels = self._audio.mel_bins
+    inputs = sampling.served_inputs(self._config)
     return {
-      'serving_default': self.speak.get_concrete_function(
-        mel=tf.TensorSpec([None, None, mels], tf.float32, 'mel'),
-        seed=tf.TensorSpec([None, 2], tf.int32, 'seed'),
-      ),
+      'serving_default': self.speak.get_concrete_function(**inputs),
       'features': self.features.get_concrete_function(
         audio=tf.TensorSpec([None, None], tf.float32, 'audio')
       ),
@@ -79,46 +78,56 @@ def export(student, config: Config, folder: pathlib.Path) -> pathlib.Path:
 
 
 def _write(student, config, folder):
-  served = ServedStudent(student, config.audio)
+  served = ServedStudent(student, config)
   tf.saved_model.save(served, str(folder), served.signatures())
   extra = folder / 'assets.extra'
   extra.mkdir()
-  _write_warmup(
-    extra / _WARMUP_FILE, config.audio.mel_bins, config.audio.log_mel_floor
-  )
+  _write_warmup(extra / _WARMUP_FILE, config)
   config_lib.save(config, extra / 'config.json')
-  _check(folder, served, config.audio)
+  _check(folder, served, config)
 
 
 def _log_mel(waveform, audio_config):
   return audio.log_mel(waveform, audio_config)
 
 
-def _check(path, served, audio_config):
+def _check(path, served, config):
   """The model on disk says what the one in memory says."""
   loaded = tf.saved_model.load(str(path))
-  mel = tf.random.stateless_normal([2, 5, audio_config.mel_bins], [1, 2])
-  seed = tf.constant([[3, 4], [5, 6]], tf.int32)
-  reloaded = loaded.signatures['serving_default'](mel=mel, seed=seed)['audio']
+  generator = np.random.default_rng(1)
+  inputs = {
+    name: tf.constant(generator.normal(3.0, 3.0, value.shape), value.dtype)
+    for name, value in _request(config, rows=2, frames=5).items()
+  }
+  reloaded = loaded.signatures['serving_default'](**inputs)['audio']
   np.testing.assert_allclose(
-    reloaded, served.speak(mel, seed)['audio'], atol=1e-5
+    reloaded, served.speak(**inputs)['audio'], atol=1e-5
   )
 
 
-def _write_warmup(path, mel_bins, silence):
+def _request(config, rows, frames):
+  """Silence: the inputs of `serving_default` by name."""
+  features, *others = sampling.served_inputs(config).values()
+  silence = np.full(
+    [rows, frames, features.shape[-1]], config.silence, np.float32
+  )
+  return {
+    features.name: silence,
+    **{
+      spec.name: np.zeros([rows, spec.shape[1]], spec.dtype.as_numpy_dtype)
+      for spec in others
+    },
+  }
+
+
+def _write_warmup(path, config):
   """Requests that a server answers before it says that it is ready."""
   with tf.io.TFRecordWriter(str(path)) as writer:
     for frames in _WARMUP_FRAMES:
       request = predict_pb2.PredictRequest()
       request.model_spec.signature_name = 'serving_default'
-      request.inputs['mel'].CopyFrom(
-        tf.make_tensor_proto(
-          np.full([1, frames, mel_bins], silence, np.float32)
-        )
-      )
-      request.inputs['seed'].CopyFrom(
-        tf.make_tensor_proto(np.zeros([1, 2], np.int32))
-      )
+      for name, value in _request(config, rows=1, frames=frames).items():
+        request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
       log = prediction_log_pb2.PredictionLog(
         predict_log=prediction_log_pb2.PredictLog(request=request)
       )

@@ -117,7 +117,7 @@ def measure(teacher, student, batch, seed, config: Config) -> Measurement:
     config: of the run; for the sample rate and the longest window of the
       power loss.
   """
-  conditioning = Conditioning(batch.features)
+  conditioning = Conditioning.of(batch.features, batch.global_)
   recording = teacher.output_kind.waveform(batch.levels)
   z = student.family.standard_noise(recording.shape, seed)
   output, log_scales = _run_flows(student, conditioning, z)
@@ -208,7 +208,7 @@ def conditioning_nats(teacher, batch):
   waveform = teacher.output_kind.waveform(batch.levels)
 
   def log_prob(features):
-    parameters = teacher(waveform, Conditioning(features))
+    parameters = teacher(waveform, Conditioning.of(features, batch.global_))
     return tf.reduce_mean(
       teacher.output_kind.log_prob(parameters, batch.levels)
     )

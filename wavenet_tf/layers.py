@@ -15,6 +15,8 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
+from wavenet_tf.config import FLOAT32, GATED
+
 
 class Conditioning(NamedTuple):
   """What the audio depends on.
@@ -27,6 +29,41 @@ class Conditioning(NamedTuple):
 
   local: tf.Tensor | None = None
   global_: tf.Tensor | None = None
+
+  @classmethod
+  def of(cls, features, global_=None) -> 'Conditioning':
+    """Of arrays in which no channel at all means: not conditioned on it."""
+    return cls(
+      features if features.shape[-1] else None,
+      None if global_ is None or not global_.shape[-1] else global_,
+    )
+
+  def rolled(self) -> 'Conditioning':
+    """Each row gets the conditioning of the row before it."""
+    return Conditioning(
+      *(None if x is None else tf.roll(x, 1, 0) for x in self)
+    )
+
+
+class Encoded(NamedTuple):
+  """`Conditioning` as a network hears it (`upsampling.ConditioningEncoder`).
+
+  Attributes:
+    local: float32 `[B, T, C]` at audio rate, or None.
+    global_: float32 `[B, E]`, or None.
+  """
+
+  local: tf.Tensor | None = None
+  global_: tf.Tensor | None = None
+
+  def beside(self, local) -> 'Encoded':
+    """With further local channels `[B, T, .]`."""
+    if self.local is not None:
+      local = tf.concat([self.local, local], -1)
+    return self._replace(local=local)
+
+
+UNCONDITIONED = Encoded()
 
 
 class StackOutput(NamedTuple):
@@ -49,6 +86,8 @@ class CausalConvolution(keras.layers.Layer):
     dilation: d, samples between taps.
     use_bias: whether to add a bias.
     kernel_initializer: as in Keras; fans are those of one product.
+    beside_channels: of what is laid beside the taps, see `call`.
+    product_dtype: 'float32', or 'bfloat16' for the operands of the product.
 
   Input shape: `[B, T, C]` and a state `[B, (k - 1) d, C]`.
   Output shape: `[B, T, channels]` and the next state.
@@ -67,16 +106,20 @@ class CausalConvolution(keras.layers.Layer):
     dilation=1,
     use_bias=True,
     kernel_initializer='glorot_uniform',
+    beside_channels=0,
+    product_dtype=FLOAT32,
     **kwargs,
   ):
     super().__init__(**kwargs)
     self.channels = channels
+    self.beside_channels = beside_channels
     self.kernel_size = kernel_size
     self.dilation = dilation
     self.product = keras.layers.Dense(
       channels,
       use_bias=use_bias,
       kernel_initializer=kernel_initializer,
+      dtype=product_policy(product_dtype),
       name='product',
     )
 
@@ -89,21 +132,38 @@ class CausalConvolution(keras.layers.Layer):
     return tf.zeros([batch, self.history_samples, channels])
 
   def build(self, input_shape):
-    self.product.build((*input_shape[:-1], input_shape[-1] * self.kernel_size))
+    width = input_shape[-1] * self.kernel_size + self.beside_channels
+    self.product.build((*input_shape[:-1], width))
 
-  def call(self, x, state):
-    taps, state = self.taps(x, state)
-    return self.product(taps), state
+  def call(self, x, state, beside=None):
+    """Convolves a chunk.
 
-  def taps(self, x, state):
-    """-> the k shifted inputs `[B, T, k C]`, oldest first, and the state."""
+    Args:
+      x: `[B, T, C]`.
+      state: `[B, (k - 1) d, C]`, what came before.
+      beside: `[B, T, beside_channels]` or None: input of a 1x1 convolution
+        whose output is added, as part of the same product.
+
+    Returns:
+      float32 `[B, T, channels]` and the next state.
+    """
     extended = tf.concat([state, x], 1)
     samples = tf.shape(x)[1] if x.shape[1] is None else x.shape[1]
-    shifted = [
-      extended[:, j * self.dilation : j * self.dilation + samples]
+    operand = tf.cast(extended, self.product.compute_dtype)
+    columns = [
+      operand[:, j * self.dilation : j * self.dilation + samples]
       for j in range(self.kernel_size)
     ]
-    return tf.concat(shifted, -1), extended[:, samples:]
+    if beside is not None:
+      columns.append(tf.cast(beside, self.product.compute_dtype))
+    y = self.product(tf.concat(columns, -1))
+    return tf.cast(y, tf.float32), extended[:, samples:]
+
+  def kernels(self):
+    """Weights of the taps `[k C, channels]` and of what is beside them."""
+    kernel = tf.cast(self.product.kernel.value, self.product.compute_dtype)
+    taps = kernel.shape[0] - self.beside_channels
+    return kernel[:taps], kernel[taps:]
 
   def step(self, x, ring, t):
     """One sample of `call`, the past being kept in a ring buffer.
@@ -117,7 +177,7 @@ class CausalConvolution(keras.layers.Layer):
       t: int32 scalar, 0 or more.
 
     Returns:
-      taps `[B, k C]` and the updated ring.
+      `[B, channels]` and the updated ring.
     """
     slots = self.history_samples + 1
     ring = tf.tensor_scatter_nd_update(ring, [[t % slots]], x[None])
@@ -125,7 +185,33 @@ class CausalConvolution(keras.layers.Layer):
       ring[(t - j * self.dilation) % slots]
       for j in range(self.kernel_size - 1, 0, -1)
     ]
-    return tf.concat([*taps, x], -1), ring
+    y = multiply(tf.concat([*taps, x], -1), self.kernels()[0])
+    if self.product.use_bias:
+      y += self.product.bias.value
+    return y, ring
+
+
+def product_policy(product_dtype) -> keras.DTypePolicy:
+  """Weights in float32; operands of products as `product_dtype` says."""
+  return keras.DTypePolicy(
+    FLOAT32 if product_dtype == FLOAT32 else f'mixed_{product_dtype}'
+  )
+
+
+def multiply(x, kernel):
+  """X `[..., n]` times the kernel `[n, m]`, in its type -> float32."""
+  return tf.cast(tf.tensordot(tf.cast(x, kernel.dtype), kernel, 1), tf.float32)
+
+
+def gated_unit(activation):
+  """Tanh(filter) . sigmoid(gate) of `[..., 2 G]` halves (1609.03499 eq. 2).
+
+  One hyperbolic tangent serves both: sigmoid(g) = (1 + tanh(g / 2)) / 2.
+  """
+  half = activation.shape[-1] // 2
+  scale = tf.constant([1.0] * half + [0.5] * half)
+  filter_, gate = tf.split(tf.tanh(activation * scale), 2, -1)
+  return filter_ * (0.5 + 0.5 * gate)
 
 
 def ring_from_state(state):
@@ -147,18 +233,23 @@ class GatedResidualBlock(keras.layers.Layer):
   z = tanh(W_f * x + V_f y + U_f h) . sigmoid(W_g * x + V_g y + U_g h)
   output = x + P z
 
-  with local conditioning y at audio rate and global conditioning h; filter
-  and gate are the two halves of one product. Skip connections are not here:
-  the network multiplies all gates z by its skip weights in a single product.
+  with local conditioning y at audio rate and global conditioning h. W and V
+  of filter and gate are one matrix, so that the layer is two products: x at
+  its taps and y lie side by side. Skip connections are not here: the network
+  multiplies all gates z by its skip weights in a single product.
 
   Args:
     residual_channels: R, width of x and of the output.
     gate_channels: G, width of z.
     kernel_size: taps of the dilated convolution.
     dilation: samples between taps.
+    local_channels: C, width of y; 0 for none.
+    activation: 'gated', or 'relu' for z = ReLU(W * x + V y + U h), with which
+      the paper compares.
+    product_dtype: see `CausalConvolution`.
     has_output: False for a last block of which only the gates are used.
 
-  Call: x `[B, T, R]`, conditioning `[B, T, 2 G]` or None (already projected),
+  Call: x `[B, T, R]`, y `[B, T, C]` or None, bias U h `[B, 1, width]` or None,
     state -> output `[B, T, R]`, z `[B, T, G]`, state.
   """
 
@@ -168,17 +259,31 @@ class GatedResidualBlock(keras.layers.Layer):
     gate_channels,
     kernel_size,
     dilation,
+    local_channels=0,
+    activation=GATED,
+    product_dtype=FLOAT32,
     has_output=True,
     **kwargs,
   ):
     super().__init__(**kwargs)
     self.residual_channels = residual_channels
-    self.convolution = CausalConvolution(
-      2 * gate_channels, kernel_size, dilation, name='convolution'
-    )
     self.gate_channels = gate_channels
+    self.activate = gated_unit if activation == GATED else tf.nn.relu
+    self.width = gate_channels * (2 if activation == GATED else 1)
+    self.convolution = CausalConvolution(
+      self.width,
+      kernel_size,
+      dilation,
+      beside_channels=local_channels,
+      product_dtype=product_dtype,
+      name='convolution',
+    )
     self.projection = (
-      keras.layers.Dense(residual_channels, name='projection')
+      keras.layers.Dense(
+        residual_channels,
+        dtype=product_policy(product_dtype),
+        name='projection',
+      )
       if has_output
       else None
     )
@@ -188,24 +293,29 @@ class GatedResidualBlock(keras.layers.Layer):
     if self.projection is not None:
       self.projection.build((*input_shape[:-1], self.gate_channels))
 
-  def call(self, x, conditioning, state):
-    taps, state = self.convolution.taps(x, state)
-    output, z = self._gate(x, taps, conditioning)
+  def call(self, x, local, bias, state):
+    activation, state = self.convolution(x, state, local)
+    output, z = self._gate(x, activation, bias)
     return output, z, state
 
   def step(self, x, conditioning, ring, t):
-    """One sample of `call`: x `[B, R]`, see `CausalConvolution.step`."""
-    taps, ring = self.convolution.step(x, ring, t)
-    output, z = self._gate(x, taps, conditioning)
+    """One sample of `call`.
+
+    Args:
+      x: `[B, R]`.
+      conditioning: V y + U h `[B, width]`, or None.
+      ring: of the convolution.
+      t: see `CausalConvolution.step`.
+    """
+    activation, ring = self.convolution.step(x, ring, t)
+    output, z = self._gate(x, activation, conditioning)
     return output, z, ring
 
-  def _gate(self, x, taps, conditioning):
-    activation = self.convolution.product(taps)
-    if conditioning is not None:
-      activation += conditioning
-    filter_, gate = tf.split(activation, 2, -1)
-    z = tf.tanh(filter_) * tf.sigmoid(gate)
-    return (x if self.projection is None else x + self.projection(z)), z
+  def _gate(self, x, activation, bias):
+    z = self.activate(activation if bias is None else activation + bias)
+    if self.projection is None:
+      return x, z
+    return x + tf.cast(self.projection(z), tf.float32), z
 
 
 class DilatedStack(keras.layers.Layer):
@@ -213,12 +323,12 @@ class DilatedStack(keras.layers.Layer):
 
   Args:
     dilations: one per block.
-    residual_channels, gate_channels, kernel_size: as in the block.
+    residual_channels, gate_channels, kernel_size, local_channels, activation,
+      product_dtype: as in the block.
     returns_gates: True where the network reads the gates of all blocks (skip
       connections), False where it reads the last residual.
 
-  Call: x `[B, T, R]`, conditioning `[B, T, layers * 2 G]` or None from
-    `project`, state -> `StackOutput`.
+  Call: x `[B, T, R]`, `Encoded`, state -> `StackOutput`.
   """
 
   def __init__(
@@ -228,11 +338,13 @@ class DilatedStack(keras.layers.Layer):
     gate_channels,
     kernel_size,
     returns_gates,
+    local_channels=0,
+    activation=GATED,
+    product_dtype=FLOAT32,
     **kwargs,
   ):
     super().__init__(**kwargs)
     self.residual_channels = residual_channels
-    self.gate_channels = gate_channels
     self.returns_gates = returns_gates
     last = len(dilations) - 1
     self.blocks = [
@@ -241,21 +353,18 @@ class DilatedStack(keras.layers.Layer):
         gate_channels,
         kernel_size,
         d,
+        local_channels,
+        activation,
+        product_dtype,
         has_output=i < last or not returns_gates,
         name=f'block_{i}',
       )
       for i, d in enumerate(dilations)
     ]
-    # V_f, V_g of every block at once: one product per chunk.
-    self.local_projection = keras.layers.Dense(
-      len(dilations) * 2 * gate_channels,
-      use_bias=False,
-      name='local_projection',
-    )
+    self.width = self.blocks[0].width
+    # U_f, U_g of every block at once.
     self.global_projection = keras.layers.Dense(
-      len(dilations) * 2 * gate_channels,
-      use_bias=False,
-      name='global_projection',
+      len(dilations) * self.width, use_bias=False, name='global_projection'
     )
 
   def build(self, input_shape):
@@ -268,47 +377,62 @@ class DilatedStack(keras.layers.Layer):
       for block in self.blocks
     )
 
-  def project(self, local, global_=None):
-    """Conditioning of all blocks, `[B, T, layers * 2 G]`, or None.
+  def call(self, x, conditioning: Encoded, state):
+    bias = self._bias(conditioning)
 
-    Args:
-      local: `[B, T, C]` at audio rate, or None.
-      global_: `[B, C]`, or None; broadcast over time.
+    def run(i, x, state):
+      return self.blocks[i](x, conditioning.local, self._of(i, bias), state)
+
+    return self._run(run, x, state)
+
+  def project(self, conditioning: Encoded):
+    """What conditioning adds to the products of all blocks, for `step`.
+
+    Returns:
+      `[B, T, layers * width]`; `[B, 1, ...]` with a global vector alone; None
+      without any.
     """
-    projected = None
-    if local is not None:
-      projected = self.local_projection(local)
-    if global_ is not None:
-      bias = self.global_projection(global_)[:, None]
-      projected = bias if projected is None else projected + bias
+    projected = self._bias(conditioning)
+    if conditioning.local is not None:
+      # V_f, V_g of every block at once.
+      kernels = [b.convolution.kernels()[1] for b in self.blocks]
+      local = multiply(conditioning.local, tf.concat(kernels, -1))
+      projected = local if projected is None else local + projected
     return projected
 
-  def call(self, x, conditioning, state):
-    return self._run(x, conditioning, state, GatedResidualBlock.__call__)
+  def project_last(self, local):
+    """What the last local channels `[B, c]` add, `[B, layers * width]`."""
+    kernels = [b.convolution.kernels()[1] for b in self.blocks]
+    return multiply(local, tf.concat(kernels, -1)[-local.shape[-1] :])
 
   def step(self, x, conditioning, rings, t):
-    """One sample: x `[B, R]`, conditioning `[B, layers * 2 G]` or None.
+    """One sample: x `[B, R]`, conditioning `[B, layers * width]` or None.
 
     Returns:
       The output `[B, .]` and the rings as its state.
     """
-    return self._run(
-      x, conditioning, rings, lambda block, *args: block.step(*args, t)
-    )
 
-  def _run(self, x, conditioning, states, run_block):
+    def run(i, x, ring):
+      return self.blocks[i].step(x, self._of(i, conditioning), ring, t)
+
+    return self._run(run, x, rings)
+
+  def _run(self, run_block, x, states):
     gates, updated = [], []
-    for i, block in enumerate(self.blocks):
-      x, z, state = run_block(
-        block, x, self._of_block(conditioning, i), states[i]
-      )
+    for i, state in enumerate(states):
+      x, z, state = run_block(i, x, state)
       gates.append(z)
       updated.append(state)
     output = tf.concat(gates, -1) if self.returns_gates else x
     return StackOutput(output, tuple(updated))
 
-  def _of_block(self, conditioning, i):
+  def _bias(self, conditioning):
+    """U h of all blocks, `[B, 1, layers * width]`, or None."""
+    if conditioning.global_ is None:
+      return None
+    return self.global_projection(conditioning.global_)[:, None]
+
+  def _of(self, i, conditioning):
     if conditioning is None:
       return None
-    width = 2 * self.gate_channels
-    return conditioning[..., i * width : (i + 1) * width]
+    return conditioning[..., i * self.width : (i + 1) * self.width]

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from wavenet_tf import layers
+from wavenet_tf.config import FLOAT32, GATED
 
 
 class NetworkState(NamedTuple):
@@ -40,13 +41,14 @@ class CausalNetwork(keras.layers.Layer):
     dilations, kernel_size, residual_channels, gate_channels: of the stack.
     skip_channels: width of the skip sum, or None.
     outputs: P, parameters per sample.
+    local_channels, activation, product_dtype: of the stack.
     output_bias: P initial biases of the last layer, whose weights start at
       `output_scale` times Glorot's (0 makes it constant at first).
     input_gain: initial gain of the entrance; about the inverse of the
       loudness of its input, so that activations start near one.
 
-  Call: x `[B, T, C]`, conditioning `[B, T, layers * 2 G]` or None from
-    `stack.project`, `NetworkState` -> `[B, T, P]` float32, next state.
+  Call: x `[B, T, C]`, `layers.Encoded`, `NetworkState` -> `[B, T, P]` float32,
+    next state.
   """
 
   def __init__(
@@ -61,6 +63,9 @@ class CausalNetwork(keras.layers.Layer):
     output_bias,
     output_scale,
     input_gain,
+    local_channels=0,
+    activation=GATED,
+    product_dtype=FLOAT32,
     **kwargs,
   ):
     super().__init__(**kwargs)
@@ -78,11 +83,15 @@ class CausalNetwork(keras.layers.Layer):
       gate_channels,
       kernel_size,
       returns_gates=skip_channels is not None,
+      local_channels=local_channels,
+      activation=activation,
+      product_dtype=product_dtype,
       name='stack',
     )
     self.skip = skip_channels and keras.layers.Dense(
       skip_channels,
       name='skip',
+      dtype=layers.product_policy(product_dtype),
       # Fans of one block, as if each block had its own skip product.
       kernel_initializer=keras.initializers.VarianceScaling(
         len(dilations), 'fan_in', 'untruncated_normal'
@@ -129,23 +138,46 @@ class CausalNetwork(keras.layers.Layer):
 
     Args:
       previous: `[B, C]`, the sample at t - 1.
-      conditioning: `[B, layers * 2 G]` or None.
+      conditioning: `[B, layers * width]` from `stack.project`, or None.
       rings: `NetworkRings`.
       t: int32 scalar, steps since `rings_from_state`.
 
     Returns:
       Parameters `[B, P]` of the sample at t, and the updated rings.
     """
-    taps, entrance = self.entrance.step(previous, rings.entrance, t)
-    x = self.entrance.product(taps)
+    x, entrance = self.entrance.step(previous, rings.entrance, t)
     output = self.stack.step(x, conditioning, rings.stack, t)
     return self.head(output.output), NetworkRings(entrance, output.state)
 
   def head(self, y):
     """Parameters `[..., P]` from what `before_head` returns."""
     if self.skip is not None:
-      y = self.skip(y)
+      y = tf.cast(self.skip(y), tf.float32)
     return self.output_layer(tf.nn.relu(self.hidden(tf.nn.relu(y))))
+
+
+class ConditionedRings(NamedTuple):
+  """Rings, and the conditioning of all steps: what a flow's inverse carries."""
+
+  conditioning: tuple  # of one [B, T or 1, layers * width], or none
+  rings: NetworkRings
+
+
+def conditioned_rings(net: CausalNetwork, conditioning, state):
+  """State of a chunk and `layers.Encoded` conditioning, ready for steps."""
+  projected = net.stack.project(conditioning)
+  return ConditionedRings(
+    () if projected is None else (projected,), rings_from_state(state)
+  )
+
+
+def conditioned_step(net: CausalNetwork, previous, state, t):
+  """`step` at t with the conditioning that `ConditionedRings` holds."""
+  now = None
+  for projected in state.conditioning:
+    now = projected[:, 0 if projected.shape[1] == 1 else t]
+  parameters, rings = net.step(previous, now, state.rings, t)
+  return parameters, state._replace(rings=rings)
 
 
 def rings_from_state(state: NetworkState) -> NetworkRings:

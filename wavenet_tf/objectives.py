@@ -16,15 +16,22 @@ from wavenet_tf.layers import Conditioning
 
 
 def teacher_objective(teacher) -> Callable:
-  """Mean negative log-likelihood, nats per sample."""
+  """Mean negative log-likelihood, nats per sample.
+
+  Of all samples of a crop, or of those that `teacher.score` and
+  `context.teacher_samples` leave.
+  """
 
   def objective(batch, seed):
     del seed  # Maximum likelihood draws nothing.
     output = teacher.output_kind
-    parameters = teacher(
-      output.waveform(batch.levels), Conditioning(batch.features)
-    )
-    loss = -tf.reduce_mean(output.log_prob(parameters, batch.levels))
+    parameters = teacher.end_of(
+      output.waveform(batch.levels),
+      Conditioning.of(batch.features, batch.global_),
+      teacher.trained_samples or batch.levels.shape[1],
+    )[:, teacher.unscored_samples :]
+    levels = batch.levels[:, -parameters.shape[1] :]
+    loss = -tf.reduce_mean(output.log_prob(parameters, levels))
     return loss, {'bits_per_sample': distributions.bits(loss)}
 
   return objective
@@ -56,7 +63,7 @@ def student_objective(
   """
 
   def objective(batch, seed):
-    conditioning = Conditioning(batch.features)
+    conditioning = Conditioning.of(batch.features, batch.global_)
     recording = teacher.output_kind.waveform(batch.levels)
     z = student.family.standard_noise(recording.shape, seed)
     draws = draws_for(student, settings, recording.shape, seed)
@@ -88,7 +95,7 @@ def student_objective(
         loss += settings.feature_weight * metrics['feature_loss']
     if settings.contrastive_weight:
       # The same waveform and draws; only the teacher is told something else.
-      other = divergence_under(Conditioning(tf.roll(batch.features, 1, 0)))
+      other = divergence_under(conditioning.rolled())
       metrics['kl_under_other_conditioning'] = other.kl
       loss -= settings.contrastive_weight * other.kl
     return loss, metrics

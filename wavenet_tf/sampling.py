@@ -13,9 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 from wavenet_tf import audio, network
-from wavenet_tf.config import AudioConfig, Config, MARGIN_FRAMES
+from wavenet_tf.config import Config, MARGIN_FRAMES, MEL
 from wavenet_tf.layers import Conditioning
-from wavenet_tf.teacher import Teacher
+from wavenet_tf.teacher import Teacher, TeacherState
 
 # Noise of a student is drawn in blocks of this many frames.
 NOISE_BLOCK_FRAMES = 64
@@ -28,7 +28,7 @@ class Chunk(NamedTuple):
   state: tuple
 
 
-def windows(features, chunk_frames: int, audio_config: AudioConfig):
+def windows(features, chunk_frames: int, silence: float):
   """Features `[B, frames, C]` in chunks of one length, with their margins.
 
   Silence is assumed around them and after them, to the end of the last chunk.
@@ -41,20 +41,20 @@ def windows(features, chunk_frames: int, audio_config: AudioConfig):
     tf.pad(
       features,
       [[0, 0], [0, -frames % chunk_frames], [0, 0]],
-      constant_values=audio_config.log_mel_floor,
+      constant_values=silence,
     ),
-    audio_config,
+    silence,
   )
   for start in range(0, frames, chunk_frames):
     yield padded[:, start : start + chunk_frames + 2 * MARGIN_FRAMES]
 
 
 class Generator:
-  """Draws waveforms from a teacher, conditioned on log-mel features.
+  """Draws waveforms from a teacher, in any conditioning it was trained with.
 
   Args:
     teacher: with its final weights.
-    config: `audio` and `evaluate` (chunk length, temperature).
+    config: of the run; for the hop and `evaluate` (chunk length, temperature).
     jit_compile: compile the chunk with XLA.
 
   Example:
@@ -68,75 +68,161 @@ class Generator:
     self, teacher: Teacher, config: Config, jit_compile: bool = True
   ):
     self._teacher = teacher
-    self._audio = config.audio
+    self._config = config
     self._chunk_frames = config.evaluate.chunk_frames
     self._temperature = config.evaluate.temperature
     self._compiled = tf.function(
       self._generate_chunk, jit_compile=jit_compile, autograph=False
     )
 
-  def __call__(self, features, seed) -> np.ndarray:
+  def __call__(self, features, seed, global_=None) -> np.ndarray:
     """Whole waveforms.
 
     Args:
-      features: float32 `[B, frames, channels]`.
+      features: float32 `[B, frames, channels]`; without local conditioning
+        there are no channels, and the frames say how long to go on.
       seed: two integers; the same seed gives the same waveform.
+      global_: float32 `[B, channels]`, where the teacher has it.
 
     Returns:
       float32 `[B, frames * hop]`.
     """
-    samples = features.shape[1] * self._audio.hop_samples
-    chunks = [chunk.waveform.numpy() for chunk in self.chunks(features, seed)]
-    return np.concatenate(chunks, 1)[:, :samples]
+    return _joined(self.chunks(features, seed, global_), features, self._config)
 
-  def chunks(self, features, seed) -> Iterator[Chunk]:
+  def chunks(self, features, seed, global_=None) -> Iterator[Chunk]:
     """Yields one `Chunk` after the other; the last may exceed the features."""
     state = self._teacher.initial_state(features.shape[0])
     for index, window in enumerate(
-      windows(features, self._chunk_frames, self._audio)
+      windows(features, self._chunk_frames, self._config.silence)
     ):
       chunk_seed = tf.random.experimental.stateless_fold_in(
         tf.constant(seed, tf.int32), index
       )
-      chunk = self._compiled(window, chunk_seed, state)
+      chunk = self._compiled(window, global_, chunk_seed, state)
       yield chunk
       state = chunk.state
 
-  def _generate_chunk(self, features, seed, state) -> Chunk:
-    teacher, net = self._teacher, self._teacher.network
-    batch = features.shape[0]
-    samples = self._chunk_frames * self._audio.hop_samples
-    projected = teacher.project(Conditioning(features))
-    # Time first: the loop reads one row per step.
-    projected = tf.transpose(projected, [1, 0, 2])
+  def _generate_chunk(self, features, global_, seed, state) -> Chunk:
+    """One chunk; with a context stack, frame by frame of it."""
+    teacher, batch = self._teacher, features.shape[0]
+    samples = self._chunk_frames * self._config.audio.hop_samples
+    encoded = teacher.encoder(Conditioning.of(features, global_))
     noise = teacher.output_kind.noise([samples, batch], seed)
+    steps = _Steps(teacher, encoded, noise, self._temperature)
+    carry = _Carry(
+      state.network.previous[:, 0],
+      network.rings_from_state(state.network),
+      tf.zeros([samples, batch]),
+    )
+    if not teacher.context:
+      carry = steps.run(0, samples, None, carry)
+      context_state = None
+    else:
+      carry, context_state = self._generate_frames(
+        steps, samples, carry, state.context
+      )
+    state = TeacherState(
+      network.state_from_rings(carry.previous, carry.rings, samples),
+      context_state,
+    )
+    return Chunk(tf.transpose(carry.waveform), state)
 
-    def step(t, previous, rings, waveform):
-      parameters, rings = net.step(previous, projected[t], rings, t)
+  def _generate_frames(self, steps, samples, carry, state):
+    """The context stack takes a step, then the network one per sample."""
+    context = self._teacher.context
+    pool = context.pool_samples
+
+    def one_frame(j, carry, frame, rings):
+      heard, rings = context.step(frame, rings, j)
+      carry = steps.run(j * pool, pool, heard, carry)
+      frame = tf.transpose(carry.waveform[j * pool : (j + 1) * pool])
+      return j + 1, carry, self._teacher.context_frames(frame)[:, 0], rings
+
+    j, carry, frame, rings = tf.while_loop(
+      lambda j, *_: j < samples // pool,
+      one_frame,
+      (0, carry, state.previous[:, 0], network.rings_from_state(state)),
+      maximum_iterations=samples // pool,
+    )
+    return carry, network.state_from_rings(frame, rings, j)
+
+
+class _Carry(NamedTuple):
+  """What the loop over samples hands on."""
+
+  previous: tf.Tensor  # [B, C], the last sample as the network hears it
+  rings: network.NetworkRings
+  waveform: tf.Tensor  # [samples, B], filled as far as the loop has come
+
+
+class _Steps:
+  """The loop over the samples of a chunk.
+
+  Conditioning is projected and noise drawn for the whole chunk, time first,
+  so that a step reads one row.
+  """
+
+  def __init__(self, teacher, encoded, noise, temperature):
+    self._teacher = teacher
+    self._noise = noise
+    self._temperature = temperature
+    # The context is not known yet: its channels, the last ones, are zero.
+    if teacher.context:
+      shape = [noise.shape[1], noise.shape[0], teacher.context.channels]
+      encoded = encoded.beside(tf.zeros(shape))
+    projected = teacher.network.stack.project(encoded)
+    if projected is not None:
+      projected = tf.transpose(projected, [1, 0, 2])
+    self._projected = projected
+
+  def run(self, first, count, heard, carry: _Carry) -> _Carry:
+    """Samples first .. first + count - 1, told the context `heard`."""
+    teacher = self._teacher
+    if heard is not None:
+      heard = teacher.network.stack.project_last(heard)
+
+    def step(i, carry):
+      t = first + i
+      parameters, rings = teacher.network.step(
+        carry.previous, self._conditioning(t, heard), carry.rings, t
+      )
       sample = teacher.output_kind.sample(
-        parameters, noise[t], self._temperature
+        parameters, self._noise[t], self._temperature
       )
-      return (
-        t + 1,
-        teacher.encode(sample),
-        rings,
-        tf.tensor_scatter_nd_update(waveform, [[t]], [sample]),
-      )
+      waveform = tf.tensor_scatter_nd_update(carry.waveform, [[t]], [sample])
+      return i + 1, _Carry(teacher.encode(sample), rings, waveform)
 
-    t, previous, rings, waveform = tf.while_loop(
-      lambda t, *_: t < samples,
-      step,
-      (
-        0,
-        state.previous[:, 0],
-        network.rings_from_state(state),
-        tf.zeros([samples, batch]),
-      ),
-      maximum_iterations=samples,
-    )
-    return Chunk(
-      tf.transpose(waveform), network.state_from_rings(previous, rings, t)
-    )
+    return tf.while_loop(
+      lambda i, _: i < count, step, (0, carry), maximum_iterations=count
+    )[1]
+
+  def _conditioning(self, t, heard):
+    if self._projected is None:
+      return heard
+    row = self._projected[0 if self._projected.shape[0] == 1 else t]
+    return row if heard is None else row + heard
+
+
+def _joined(chunks, features, config) -> np.ndarray:
+  """Waveforms of all chunks, cut to the length of the features."""
+  samples = features.shape[1] * config.audio.hop_samples
+  found = [chunk.waveform.numpy() for chunk in chunks]
+  return np.concatenate(found, 1)[:, :samples]
+
+
+def served_inputs(config: Config) -> dict[str, tf.TensorSpec]:
+  """What a student is asked with, by name: features, seed, global vector."""
+  features = 'mel' if config.conditioning.local == MEL else 'features'
+  inputs = {
+    features: tf.TensorSpec(
+      [None, None, config.local_channels], tf.float32, features
+    ),
+    'seed': tf.TensorSpec([None, 2], tf.int32, 'seed'),
+  }
+  channels = config.conditioning.global_channels
+  if channels:
+    inputs['global'] = tf.TensorSpec([None, channels], tf.float32, 'global')
+  return inputs
 
 
 class Synthesizer:
@@ -150,57 +236,54 @@ class Synthesizer:
 
   Args:
     student: with its final weights.
-    audio_config: hop and feature range.
+    config: of the run; for the hop and the conditioning.
 
   Example:
     ```python
-    speak = Synthesizer(student, config.audio)
+    speak = Synthesizer(student, config)
     waveform = speak(log_mel, seed=[7, 0])   # [B, frames * hop]
     ```
   """
 
-  def __init__(self, student, audio_config: AudioConfig):
+  def __init__(self, student, config: Config):
     self._student = student
-    self._audio = audio_config
-    self._block_samples = NOISE_BLOCK_FRAMES * audio_config.hop_samples
+    self._config = config
+    self._block_samples = NOISE_BLOCK_FRAMES * config.audio.hop_samples
     self.synthesize = tf.function(
       self._synthesize,
       autograph=False,
-      input_signature=[
-        tf.TensorSpec([None, None, audio_config.mel_bins], tf.float32, 'mel'),
-        tf.TensorSpec([None, 2], tf.int32, 'seed'),
-      ],
+      input_signature=tuple(served_inputs(config).values()),
     )
     self._compiled = tf.function(self._synthesize_chunk, autograph=False)
 
-  def __call__(self, features, seed) -> np.ndarray:
+  def __call__(self, features, seed, global_=None) -> np.ndarray:
     """float32 `[B, frames, channels]`, one seed for all -> `[B, samples]`."""
-    samples = features.shape[1] * self._audio.hop_samples
-    chunks = [chunk.waveform.numpy() for chunk in self.chunks(features, seed)]
-    return np.concatenate(chunks, 1)[:, :samples]
+    return _joined(self.chunks(features, seed, global_), features, self._config)
 
-  def chunks(self, features, seed) -> Iterator[Chunk]:
+  def chunks(self, features, seed, global_=None) -> Iterator[Chunk]:
     """Yields one `Chunk` after the other; the last may exceed the features."""
     batch = features.shape[0]
     seeds = tf.tile(tf.constant([seed], tf.int32), [batch, 1])
     state = self._student.initial_state(batch)
     for index, window in enumerate(
-      windows(features, NOISE_BLOCK_FRAMES, self._audio)
+      windows(features, NOISE_BLOCK_FRAMES, self._config.silence)
     ):
-      chunk = self._compiled(window, seeds, tf.constant(index), state)
+      chunk = self._compiled(window, global_, seeds, tf.constant(index), state)
       yield chunk
       state = chunk.state
 
-  def _synthesize(self, mel, seed):
-    samples = tf.shape(mel)[1] * self._audio.hop_samples
+  def _synthesize(self, features, seed, global_=None):
+    samples = tf.shape(features)[1] * self._config.audio.hop_samples
     blocks = tf.range((samples - 1) // self._block_samples + 1)
     z = self._noise(seed, blocks)[:, :samples]
-    conditioning = Conditioning(audio.pad_margin(mel, self._audio))
-    return _clipped(self._student(z, conditioning))
+    padded = audio.pad_margin(features, self._config.silence)
+    return _clipped(self._student(z, Conditioning.of(padded, global_)))
 
-  def _synthesize_chunk(self, window, seeds, index, state):
+  def _synthesize_chunk(self, window, global_, seeds, index, state):
     z = self._noise(seeds, index[None])
-    output, state = self._student.chunk(z, Conditioning(window), state)
+    output, state = self._student.chunk(
+      z, Conditioning.of(window, global_), state
+    )
     return Chunk(_clipped(output), state)
 
   def _noise(self, seed, blocks):

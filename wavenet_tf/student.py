@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from wavenet_tf import distributions, flows, network, upsampling
-from wavenet_tf.config import Config, MARGIN_FRAMES
+from wavenet_tf.config import Config
 from wavenet_tf.layers import Conditioning
 
 
@@ -41,13 +41,7 @@ class Student(keras.Model):
     sizes = config.student
     self.sizes = sizes
     self.family = distributions.FAMILIES[sizes.base]
-    self.upsampler = upsampling.ConditioningUpsampler(
-      config.conditioning.upsampler,
-      config.conditioning.upsample_factors,
-      config.conditioning.channels,
-      config.audio.log_mel_floor,
-      name='upsampler',
-    )
+    self.encoder = upsampling.ConditioningEncoder(config, name='encoder')
     chain = len(sizes.flow_layers)
     flow_scale = sizes.initial_scale ** (1.0 / chain)
     # What counts as one at the entrance of flow i, and at the end of the chain.
@@ -64,6 +58,8 @@ class Student(keras.Model):
         output_bias=[0.0, math.log(flow_scale)],
         output_scale=1e-3,
         input_gain=1.0 / (noise_deviation * self.units[i]),
+        local_channels=self.encoder.local_channels,
+        product_dtype=sizes.product_dtype,
         name=f'flow_{i}',
       )
       for i in range(chain)
@@ -79,10 +75,10 @@ class Student(keras.Model):
   def chunk(self, z, conditioning: Conditioning, states):
     """`call` for a chunk: `FlowOutput` and the next states."""
     output, next_states = flows.identity(z), []
-    projections = self._project(conditioning)
-    for i, (projected, state) in enumerate(zip(projections, states)):
+    encoded = self.encoder(conditioning)
+    for i, state in enumerate(states):
       loc, log_scale, state = self._parameters(
-        i, output.waveform, projected, state
+        i, output.waveform, encoded, state
       )
       output = flows.extend(output, loc, log_scale)
       next_states.append(state)
@@ -90,9 +86,10 @@ class Student(keras.Model):
 
   def flows(self, conditioning: Conditioning):
     """The chain as bijectors, in the order in which noise passes them."""
+    encoded = self.encoder(conditioning)
     return [
-      flows.InverseAutoregressiveFlow(self._function(i, projected))
-      for i, projected in enumerate(self._project(conditioning))
+      flows.InverseAutoregressiveFlow(self._function(i, encoded))
+      for i in range(len(self.networks))
     ]
 
   def distribution(self, conditioning: Conditioning, shape):
@@ -105,36 +102,30 @@ class Student(keras.Model):
       self.flows(conditioning), self.family.standard(), shape
     )
 
-  def _function(self, i, projected):
+  def _function(self, i, encoded):
     """What flow i computes, at once and step by step."""
     net = self.networks[i]
 
     def whole(x):
       state = net.initial_state(tf.shape(x)[0], 1)
-      return self._parameters(i, x, projected, state)[:2]
+      return self._parameters(i, x, encoded, state)[:2]
 
-    def step(previous, rings, t):
-      conditioning = None if projected is None else projected[:, t]
-      outputs, rings = net.step(previous[:, None], conditioning, rings, t)
-      return (*self._read(i, outputs), rings)
+    def step(previous, state, t):
+      outputs, state = network.conditioned_step(
+        net, previous[:, None], state, t
+      )
+      return (*self._read(i, outputs), state)
 
     def begin(batch):
-      return network.rings_from_state(net.initial_state(batch, 1))
+      return network.conditioned_rings(
+        net, encoded, net.initial_state(batch, 1)
+      )
 
     return flows.AutoregressiveFunction(whole, begin, step)
 
-  def _project(self, conditioning):
-    """Conditioning of each flow; one upsampler serves them all."""
-    local = conditioning.local
-    if local is not None:
-      local = self.upsampler(local)
-    return [
-      net.stack.project(local, conditioning.global_) for net in self.networks
-    ]
-
-  def _parameters(self, i, x, projected, state):
+  def _parameters(self, i, x, encoded, state):
     """-> location and log-scale of flow i, `[B, T]`, and its next state."""
-    outputs, state = self.networks[i](x[..., None], projected, state)
+    outputs, state = self.networks[i](x[..., None], encoded, state)
     return (*self._read(i, outputs), state)
 
   def _read(self, i, outputs):
@@ -149,9 +140,8 @@ class Student(keras.Model):
 def build_student(config: Config) -> Student:
   """A `Student` whose variables exist."""
   student = Student(config, name='student')
-  frames = 1 + 2 * MARGIN_FRAMES
   student(
     tf.zeros([1, config.audio.hop_samples]),
-    Conditioning(tf.zeros([1, frames, config.audio.mel_bins])),
+    upsampling.example_conditioning(config, frames=1),
   )
   return student

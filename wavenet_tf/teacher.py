@@ -1,22 +1,39 @@
 """The autoregressive WaveNet: p(x | h) = prod_t p(x_t | x_<t, h)."""
 
+from typing import NamedTuple
+
 import keras
 import tensorflow as tf
 
-from wavenet_tf import audio, distributions, flows, network, upsampling
-from wavenet_tf.config import Config, MARGIN_FRAMES
+from wavenet_tf import (
+  audio,
+  context,
+  distributions,
+  flows,
+  network,
+  upsampling,
+)
+from wavenet_tf.config import Config, FULL_CONTEXT, MARGIN_FRAMES
 from wavenet_tf.layers import Conditioning
+
+
+class TeacherState(NamedTuple):
+  """The past that a chunk can see."""
+
+  network: network.NetworkState
+  context: network.NetworkState | None  # None without a context stack.
 
 
 class Teacher(keras.Model):
   """WaveNet (1609.03499) with the outputs of Parallel WaveNet (1711.10433).
 
   Args:
-    config: sizes from `config.teacher`, upsampling from
-      `config.conditioning`, the feature range from `config.audio`.
+    config: sizes from `config.teacher` and `config.context`, conditioning
+      from `config.conditioning`, the feature range.
 
   Call:
-    waveform: float32 `[B, T]` in [-1, 1], real samples x_0 .. x_{T-1}.
+    waveform: float32 `[B, T]` in [-1, 1], real samples x_0 .. x_{T-1}; with a
+      context stack, T is a multiple of `context.pool_samples`.
     conditioning: `Conditioning` for T / hop frames.
     Returns output parameters `[B, T, P]`; those at t depend on x_<t only.
 
@@ -33,12 +50,14 @@ class Teacher(keras.Model):
     sizes = config.teacher
     self.sizes = sizes
     self.output_kind = distributions.make_output(sizes)
-    self.upsampler = upsampling.ConditioningUpsampler(
-      config.conditioning.upsampler,
-      config.conditioning.upsample_factors,
-      config.conditioning.channels,
-      config.audio.log_mel_floor,
-      name='upsampler',
+    self.hop_samples = config.audio.hop_samples
+    # Of a crop's end, which the network itself hears in training; 0: all.
+    self.trained_samples = config.context.teacher_samples
+    self.encoder = upsampling.ConditioningEncoder(config, name='encoder')
+    self.context = (
+      context.ContextStack(config.context, name='context')
+      if config.context.cycles
+      else None
     )
     self.network = network.CausalNetwork(
       dilations=sizes.dilations,
@@ -50,6 +69,10 @@ class Teacher(keras.Model):
       output_bias=self.output_kind.initial_bias(),
       output_scale=0.1,
       input_gain=1.0,
+      local_channels=self.encoder.local_channels
+      + (config.context.channels if self.context else 0),
+      activation=sizes.activation,
+      product_dtype=sizes.product_dtype,
       name='network',
     )
 
@@ -57,8 +80,18 @@ class Teacher(keras.Model):
   def input_channels(self) -> int:
     return self.sizes.mu_law_levels if self.sizes.input == 'one_hot' else 1
 
-  def initial_state(self, batch) -> network.NetworkState:
-    return self.network.initial_state(batch, self.input_channels)
+  @property
+  def unscored_samples(self) -> int:
+    """Samples at the start of a crop that its loss leaves out."""
+    if self.sizes.score == FULL_CONTEXT:
+      return self.sizes.receptive_field_samples
+    return 0
+
+  def initial_state(self, batch) -> TeacherState:
+    return TeacherState(
+      self.network.initial_state(batch, self.input_channels),
+      self.context and self.context.initial_state(batch),
+    )
 
   def encode(self, waveform):
     """Waveform `[...]` -> network input `[..., C]`, as `teacher.input` says.
@@ -75,22 +108,64 @@ class Teacher(keras.Model):
       self.sizes.signal_unit
     )
 
-  def project(self, conditioning: Conditioning):
-    """Conditioning of all blocks at audio rate, `[B, T, layers * 2 G]`."""
-    local = conditioning.local
-    if local is not None:
-      local = self.upsampler(local)
-    return self.network.stack.project(local, conditioning.global_)
+  def context_frames(self, waveform):
+    """What the context stack hears of `[B, T]`."""
+    return self.context.frames(waveform / self.sizes.signal_unit)
 
   def chunk(self, waveform, conditioning: Conditioning, state):
     """`call` for a chunk: parameters `[B, T, P]` and the next state."""
-    return self.network(
-      self.encode(waveform), self.project(conditioning), state
+    context_state, heard = None, None
+    if self.context:
+      heard, context_state = self._hear(waveform, state.context)
+    parameters, network_state = self._continue(
+      waveform, conditioning, heard, state.network
     )
+    return parameters, TeacherState(network_state, context_state)
 
   def call(self, waveform, conditioning):
     state = self.initial_state(tf.shape(waveform)[0])
     return self.chunk(waveform, conditioning, state)[0]
+
+  def end_of(self, waveform, conditioning: Conditioning, samples: int):
+    """`call`, but the network itself hears the last `samples` only.
+
+    So a context stack learns from long crops at a short crop's cost
+    (1609.03499 sec. 2.6).
+
+    Args:
+      waveform: as in `call`.
+      conditioning: as in `call`.
+      samples: a multiple of the hop, T or fewer.
+
+    Returns:
+      Parameters `[B, samples, P]`.
+    """
+    if samples == waveform.shape[1]:
+      return self(waveform, conditioning)
+    state = self.initial_state(tf.shape(waveform)[0])
+    heard = None
+    if self.context:
+      heard = self._hear(waveform, state.context)[0][:, -samples:]
+    if conditioning.local is not None:
+      frames = samples // self.hop_samples + 2 * MARGIN_FRAMES
+      conditioning = conditioning._replace(
+        local=conditioning.local[:, -frames:]
+      )
+    return self._continue(
+      waveform[:, -samples:], conditioning, heard, state.network
+    )[0]
+
+  def _hear(self, waveform, state):
+    """The context at audio rate `[B, T, channels]`, and its next state."""
+    frames, state = self.context(self.context_frames(waveform), state)
+    return tf.repeat(frames, self.context.pool_samples, axis=1), state
+
+  def _continue(self, waveform, conditioning, heard, state):
+    """The network itself, told the context that was `heard`."""
+    encoded = self.encoder(conditioning)
+    if heard is not None:
+      encoded = encoded.beside(heard)
+    return self.network(self.encode(waveform), encoded, state)
 
   def flow(self, conditioning: Conditioning):
     """A WaveNet with one continuous component, read as a flow of its noise.
@@ -102,7 +177,8 @@ class Teacher(keras.Model):
       A `tfb.Bijector`, noise `[B, T]` -> waveform `[B, T]`.
 
     Raises:
-      ValueError: if the output is a softmax, a mixture, or discretized.
+      ValueError: if the output is a softmax, a mixture, or discretized, or
+        if there is a context stack.
     """
     output = self.output_kind
     if not (
@@ -115,7 +191,12 @@ class Teacher(keras.Model):
         'teacher.mixture_components=1 and teacher.discretized=False, found '
         f'{output}.'
       )
-    projected = self.project(conditioning)
+    if self.context:
+      raise ValueError(
+        'A teacher with a context stack is not read as a flow here: expected '
+        'context.cycles=0.'
+      )
+    encoded = self.encoder(conditioning)
 
     def read(parameters):
       _, loc, log_scale = output.split(parameters)
@@ -123,17 +204,20 @@ class Teacher(keras.Model):
 
     def whole(waveform):
       state = self.initial_state(tf.shape(waveform)[0])
-      return read(self.network(self.encode(waveform), projected, state)[0])
-
-    def step(previous, rings, t):
-      conditioning = None if projected is None else projected[:, t]
-      parameters, rings = self.network.step(
-        self.encode(previous), conditioning, rings, t
+      return read(
+        self.network(self.encode(waveform), encoded, state.network)[0]
       )
-      return (*read(parameters), rings)
+
+    def step(previous, state, t):
+      parameters, state = network.conditioned_step(
+        self.network, self.encode(previous), state, t
+      )
+      return (*read(parameters), state)
 
     def begin(batch):
-      return network.rings_from_state(self.initial_state(batch))
+      return network.conditioned_rings(
+        self.network, encoded, self.initial_state(batch).network
+      )
 
     return flows.masked_autoregressive_flow(
       flows.AutoregressiveFunction(whole, begin, step)
@@ -143,16 +227,9 @@ class Teacher(keras.Model):
 def build_teacher(config: Config) -> Teacher:
   """A `Teacher` whose variables exist."""
   teacher = Teacher(config, name='teacher')
-  hop = config.audio.hop_samples
-  teacher(tf.zeros([1, hop]), example_conditioning(config, frames=1))
-  return teacher
-
-
-def example_conditioning(config: Config, frames: int) -> Conditioning:
-  """Silence, of the right shape."""
-  return Conditioning(
-    tf.fill(
-      [1, frames + 2 * MARGIN_FRAMES, config.audio.mel_bins],
-      config.audio.log_mel_floor,
-    )
+  hop, pool = config.audio.hop_samples, config.context.pool_samples
+  frames = pool if config.context.cycles else 1
+  teacher(
+    tf.zeros([1, frames * hop]), upsampling.example_conditioning(config, frames)
   )
+  return teacher

@@ -1,11 +1,61 @@
-"""Conditioning from frame rate to audio rate."""
+"""Conditioning as a network hears it: at audio rate, and embedded."""
 
 import math
 
 import keras
 import tensorflow as tf
 
-from wavenet_tf.config import MARGIN_FRAMES
+from wavenet_tf.config import Config, MARGIN_FRAMES
+from wavenet_tf.layers import Conditioning, Encoded
+
+
+class ConditioningEncoder(keras.layers.Layer):
+  """`Conditioning` -> `Encoded`, each part where the configuration has it.
+
+  Local features are upsampled. A global vector, be it a speaker's one-hot
+  code, a set of tags or given, is embedded by one product: e = E h, so that a
+  one-hot code picks a row of a table of embeddings.
+
+  Args:
+    config: `conditioning`, and what it says about the features.
+
+  Raises:
+    ValueError: if the conditioning has not the parts that the configuration
+      names.
+  """
+
+  def __init__(self, config: Config, **kwargs):
+    super().__init__(**kwargs)
+    settings = config.conditioning
+    self.upsampler = config.local_channels and ConditioningUpsampler(
+      settings.upsampler,
+      settings.upsample_factors,
+      settings.channels,
+      config.feature_range,
+      name='upsampler',
+    )
+    self.embedding = settings.global_channels and keras.layers.Dense(
+      settings.embedding_channels, use_bias=False, name='embedding'
+    )
+    self.local_channels = settings.channels if self.upsampler else 0
+
+  def build(self, input_shape):
+    """Every layer makes its variables when it is called first."""
+    self.built = True
+
+  def call(self, conditioning: Conditioning):
+    parts = []
+    for name, layer, given in (
+      ('local', self.upsampler, conditioning.local),
+      ('global', self.embedding, conditioning.global_),
+    ):
+      if bool(layer) != (given is not None):
+        raise ValueError(
+          f'{name} conditioning: found {given}, expected '
+          f'{"some" if layer else "none"}, as the configuration says.'
+        )
+      parts.append(layer(given) if layer else None)
+    return Encoded(*parts)
 
 
 class ConditioningUpsampler(keras.layers.Layer):
@@ -21,19 +71,19 @@ class ConditioningUpsampler(keras.layers.Layer):
     method: 'transposed' or 'repeat'.
     factors: their product is the hop.
     channels: width at audio rate.
-    feature_floor: smallest feature value; [floor, 0] is mapped to [-1, 1].
+    feature_range: least and greatest feature value, mapped to [-1, 1].
 
   Input shape: `[B, frames + 2 MARGIN_FRAMES, features]`.
   Output shape: `[B, frames * hop, channels]`; depends on no frame further
     away than MARGIN_FRAMES.
   """
 
-  def __init__(self, method, factors, channels, feature_floor, **kwargs):
+  def __init__(self, method, factors, channels, feature_range, **kwargs):
     super().__init__(**kwargs)
     self.method = method
     self.factors = factors
     self.channels = channels
-    self.feature_floor = feature_floor
+    self.feature_range = feature_range
     self.context = keras.layers.Dense(channels, name='context')
     self.stages = (
       []
@@ -45,7 +95,8 @@ class ConditioningUpsampler(keras.layers.Layer):
     )
 
   def call(self, features):
-    y = 1.0 - features * (2.0 / self.feature_floor)
+    low, high = self.feature_range
+    y = (features - low) * (2.0 / (high - low)) - 1.0
     y = tf.nn.leaky_relu(self.context(_neighbours(y)), 0.4)
     for stage, factor in zip(self.stages, self.factors):
       batch, frames, _ = tf.unstack(tf.shape(y))
@@ -64,3 +115,13 @@ def _neighbours(x):
   """Each frame beside the one before and the one after: `[B, T, 3 C]`."""
   padded = tf.pad(x, [[0, 0], [1, 1], [0, 0]])
   return tf.concat([padded[:, :-2], x, padded[:, 2:]], -1)
+
+
+def example_conditioning(config: Config, frames: int) -> Conditioning:
+  """Silence, of the right shape."""
+  return Conditioning.of(
+    tf.fill(
+      [1, frames + 2 * MARGIN_FRAMES, config.local_channels], config.silence
+    ),
+    tf.zeros([1, config.conditioning.global_channels]),
+  )
