@@ -48,9 +48,9 @@ def test_ring_buffers_agree_with_chunks(kernel_size, dilation, generator):
   start = generator.normal(size=(2, layer.history_samples, 3))
   start = tf.constant(start, tf.float32)
   whole, state = layer(x, start)
-  ring = layers.ring_from_state(start)
+  ring, (kernel, _) = layers.ring_from_state(start), layer.kernels()
   for t in range(x.shape[1]):
-    y, ring = layer.step(tf.constant(x[:, t]), ring, t)
+    y, ring = layer.step(kernel, tf.constant(x[:, t]), ring, t)
     np.testing.assert_allclose(y, whole[:, t], atol=1e-5)
   np.testing.assert_array_equal(layers.state_from_ring(ring, x.shape[1]), state)
 

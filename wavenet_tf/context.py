@@ -60,6 +60,6 @@ class ContextStack(keras.layers.Layer):
   def call(self, frames, state):
     return self.network(frames, UNCONDITIONED, state)
 
-  def step(self, frame, rings, j):
+  def step(self, kernels, frame, rings, j):
     """Context `[B, channels]` of frame j from `frame` j - 1; next rings."""
-    return self.network.step(frame, None, rings, j)
+    return self.network.step(kernels, frame, None, rings, j)

@@ -165,13 +165,14 @@ class CausalConvolution(keras.layers.Layer):
     taps = kernel.shape[0] - self.beside_channels
     return kernel[:taps], kernel[taps:]
 
-  def step(self, x, ring, t):
+  def step(self, kernel, x, ring, t):
     """One sample of `call`, the past being kept in a ring buffer.
 
     The sample is written before the oldest one is read, one slot further on,
     so that a compiled loop updates the buffer in place.
 
     Args:
+      kernel: of the taps, from `kernels`, which a loop should call once.
       x: `[B, C]`, the sample at time t.
       ring: `[history_samples + 1, B, C]`; slot t mod its length holds x_t.
       t: int32 scalar, 0 or more.
@@ -185,7 +186,7 @@ class CausalConvolution(keras.layers.Layer):
       ring[(t - j * self.dilation) % slots]
       for j in range(self.kernel_size - 1, 0, -1)
     ]
-    y = multiply(tf.concat([*taps, x], -1), self.kernels()[0])
+    y = multiply(tf.concat([*taps, x], -1), kernel)
     if self.product.use_bias:
       y += self.product.bias.value
     return y, ring
@@ -298,16 +299,17 @@ class GatedResidualBlock(keras.layers.Layer):
     output, z = self._gate(x, activation, bias)
     return output, z, state
 
-  def step(self, x, conditioning, ring, t):
+  def step(self, kernel, x, conditioning, ring, t):
     """One sample of `call`.
 
     Args:
+      kernel: see `CausalConvolution.step`.
       x: `[B, R]`.
       conditioning: V y + U h `[B, width]`, or None.
       ring: of the convolution.
       t: see `CausalConvolution.step`.
     """
-    activation, ring = self.convolution.step(x, ring, t)
+    activation, ring = self.convolution.step(kernel, x, ring, t)
     output, z = self._gate(x, activation, conditioning)
     return output, z, ring
 
@@ -405,7 +407,11 @@ class DilatedStack(keras.layers.Layer):
     kernels = [b.convolution.kernels()[1] for b in self.blocks]
     return multiply(local, tf.concat(kernels, -1)[-local.shape[-1] :])
 
-  def step(self, x, conditioning, rings, t):
+  def kernels(self):
+    """Of the taps of all blocks, for `step`."""
+    return tuple(block.convolution.kernels()[0] for block in self.blocks)
+
+  def step(self, kernels, x, conditioning, rings, t):
     """One sample: x `[B, R]`, conditioning `[B, layers * width]` or None.
 
     Returns:
@@ -413,7 +419,9 @@ class DilatedStack(keras.layers.Layer):
     """
 
     def run(i, x, ring):
-      return self.blocks[i].step(x, self._of(i, conditioning), ring, t)
+      return self.blocks[i].step(
+        kernels[i], x, self._of(i, conditioning), ring, t
+      )
 
     return self._run(run, x, rings)
 

@@ -27,6 +27,13 @@ class NetworkRings(NamedTuple):
   stack: tuple  # one [(k - 1) d + 1, B, R] per block
 
 
+class NetworkKernels(NamedTuple):
+  """Kernels as `step` multiplies by them; a loop makes them once."""
+
+  entrance: tf.Tensor
+  stack: tuple
+
+
 class CausalNetwork(keras.layers.Layer):
   """Parameters of sample t from the samples before t (1609.03499 fig. 4).
 
@@ -133,10 +140,14 @@ class CausalNetwork(keras.layers.Layer):
     state = NetworkState(shifted[:, -1:], entrance, output.state)
     return output.output, state
 
-  def step(self, previous, conditioning, rings, t):
+  def kernels(self) -> NetworkKernels:
+    return NetworkKernels(self.entrance.kernels()[0], self.stack.kernels())
+
+  def step(self, kernels, previous, conditioning, rings, t):
     """One sample of `call`.
 
     Args:
+      kernels: from `kernels`.
       previous: `[B, C]`, the sample at t - 1.
       conditioning: `[B, layers * width]` from `stack.project`, or None.
       rings: `NetworkRings`.
@@ -145,8 +156,10 @@ class CausalNetwork(keras.layers.Layer):
     Returns:
       Parameters `[B, P]` of the sample at t, and the updated rings.
     """
-    x, entrance = self.entrance.step(previous, rings.entrance, t)
-    output = self.stack.step(x, conditioning, rings.stack, t)
+    x, entrance = self.entrance.step(
+      kernels.entrance, previous, rings.entrance, t
+    )
+    output = self.stack.step(kernels.stack, x, conditioning, rings.stack, t)
     return self.head(output.output), NetworkRings(entrance, output.state)
 
   def head(self, y):
@@ -157,8 +170,9 @@ class CausalNetwork(keras.layers.Layer):
 
 
 class ConditionedRings(NamedTuple):
-  """Rings, and the conditioning of all steps: what a flow's inverse carries."""
+  """Rings, and what holds for all steps: what a flow's inverse carries."""
 
+  kernels: NetworkKernels
   conditioning: tuple  # of one [B, T or 1, layers * width], or none
   rings: NetworkRings
 
@@ -167,7 +181,9 @@ def conditioned_rings(net: CausalNetwork, conditioning, state):
   """State of a chunk and `layers.Encoded` conditioning, ready for steps."""
   projected = net.stack.project(conditioning)
   return ConditionedRings(
-    () if projected is None else (projected,), rings_from_state(state)
+    net.kernels(),
+    () if projected is None else (projected,),
+    rings_from_state(state),
   )
 
 
@@ -176,7 +192,7 @@ def conditioned_step(net: CausalNetwork, previous, state, t):
   now = None
   for projected in state.conditioning:
     now = projected[:, 0 if projected.shape[1] == 1 else t]
-  parameters, rings = net.step(previous, now, state.rings, t)
+  parameters, rings = net.step(state.kernels, previous, now, state.rings, t)
   return parameters, state._replace(rings=rings)
 
 

@@ -18,7 +18,7 @@ from wavenet_tf.layers import Conditioning
 from wavenet_tf.teacher import Teacher, TeacherState
 
 # Noise of a student is drawn in blocks of this many frames.
-NOISE_BLOCK_FRAMES = 64
+NOISE_BLOCK_FRAMES = 16
 
 
 class Chunk(NamedTuple):
@@ -130,10 +130,10 @@ class Generator:
   def _generate_frames(self, steps, samples, carry, state):
     """The context stack takes a step, then the network one per sample."""
     context = self._teacher.context
-    pool = context.pool_samples
+    pool, kernels = context.pool_samples, context.network.kernels()
 
     def one_frame(j, carry, frame, rings):
-      heard, rings = context.step(frame, rings, j)
+      heard, rings = context.step(kernels, frame, rings, j)
       carry = steps.run(j * pool, pool, heard, carry)
       frame = tf.transpose(carry.waveform[j * pool : (j + 1) * pool])
       return j + 1, carry, self._teacher.context_frames(frame)[:, 0], rings
@@ -164,6 +164,7 @@ class _Steps:
 
   def __init__(self, teacher, encoded, noise, temperature):
     self._teacher = teacher
+    self._kernels = teacher.network.kernels()
     self._noise = noise
     self._temperature = temperature
     # The context is not known yet: its channels, the last ones, are zero.
@@ -184,7 +185,11 @@ class _Steps:
     def step(i, carry):
       t = first + i
       parameters, rings = teacher.network.step(
-        carry.previous, self._conditioning(t, heard), carry.rings, t
+        self._kernels,
+        carry.previous,
+        self._conditioning(t, heard),
+        carry.rings,
+        t,
       )
       sample = teacher.output_kind.sample(
         parameters, self._noise[t], self._temperature
@@ -237,6 +242,7 @@ class Synthesizer:
   Args:
     student: with its final weights.
     config: of the run; for the hop and the conditioning.
+    jit_compile: compile chunks with XLA; `synthesize` never is.
 
   Example:
     ```python
@@ -245,7 +251,7 @@ class Synthesizer:
     ```
   """
 
-  def __init__(self, student, config: Config):
+  def __init__(self, student, config: Config, jit_compile: bool = True):
     self._student = student
     self._config = config
     self._block_samples = NOISE_BLOCK_FRAMES * config.audio.hop_samples
@@ -254,7 +260,9 @@ class Synthesizer:
       autograph=False,
       input_signature=tuple(served_inputs(config).values()),
     )
-    self._compiled = tf.function(self._synthesize_chunk, autograph=False)
+    self._compiled = tf.function(
+      self._synthesize_chunk, jit_compile=jit_compile, autograph=False
+    )
 
   def __call__(self, features, seed, global_=None) -> np.ndarray:
     """float32 `[B, frames, channels]`, one seed for all -> `[B, samples]`."""
