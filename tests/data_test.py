@@ -522,7 +522,9 @@ def test_the_bundled_corpus_is_whole_and_small():
   assert 40 <= len(vocabulary['phones']) <= 50
   for utterance in corpus.utterances:
     samples = soundfile.info(utterance.path).frames
-    phones = labels.segments(utterance, samples, 22050, vocabulary)['phones']
+    timed = labels.aligned(utterance, samples, 22050)
+    found = labels.segments(utterance, timed, samples, 22050, vocabulary)
+    phones = found['phones']
     assert phones.ends[-1] == samples
     # Every sentence ends in the synthesizer's pause.
     assert vocabulary['phones'][phones.ids[-1]] == 'pau'
