@@ -7,12 +7,11 @@ and generation call the same functions.
 """
 
 from collections.abc import Iterable, Sequence
-import io
 import pathlib
 
 import numpy as np
 
-from data import decoding, labels, pitch, questions
+from data import decoding, labels, pitch, questions, vectors
 from data.corpora import Utterance
 from data.linguistic import LinguisticFeatures
 from wavenet_tf import audio
@@ -83,7 +82,7 @@ class Conditioning:
         )
     vector_channels = 0
     if VECTOR in config.conditioning.globals:
-      vector_channels = _vector_channels(utterances)
+      vector_channels = vectors.channels(utterances)
     linguistic = None
     if config.conditioning.local == LINGUISTIC:
       linguistic = _fit_linguistic(config, data_dir, training)
@@ -233,7 +232,7 @@ class Conditioning:
     asked = self.config.conditioning.globals
     vector = None
     if VECTOR in asked:
-      vector = read_vector(utterance.vector_path)
+      vector = vectors.read(utterance.vector_path)
     try:
       return self.global_(
         speaker=utterance.speaker if SPEAKER in asked else '',
@@ -265,43 +264,6 @@ class Conditioning:
         'beside the recordings.'
       )
     return vector
-
-
-def read_vector(path: pathlib.Path) -> np.ndarray:
-  """Reads a `.npy` file of finite numbers in one row.
-
-  Raises:
-    BadRecording: naming the file and what is wrong with it.
-  """
-  try:
-    vector = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
-  except OSError as error:
-    raise decoding.BadRecording(
-      f'{path}: cannot be read ({error.strerror}); put the vector of a '
-      'recording there.'
-    ) from error
-  except (ValueError, EOFError) as error:
-    raise decoding.BadRecording(
-      f'{path}: is no .npy file ({error}).'
-    ) from error
-  if vector.ndim != 1 or vector.dtype.kind not in 'fiu':
-    raise decoding.BadRecording(
-      f'{path}: holds {vector.dtype} of shape {vector.shape}, expected one row '
-      'of numbers.'
-    )
-  if not np.isfinite(vector).all():
-    raise decoding.BadRecording(f'{path}: holds numbers that are not finite.')
-  return vector.astype(np.float32)
-
-
-def _vector_channels(utterances):
-  for utterance in utterances:
-    if utterance.vector_path.is_file():
-      return len(read_vector(utterance.vector_path))
-  raise UserError(
-    "conditioning.globals: asks for 'vector', but no recording has one, such "
-    f'as {utterances[0].vector_path}; put them there, or leave it out.'
-  )
 
 
 def _fit_linguistic(config, data_dir, training):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data import conditioning, copies, labels, text
+from data import copies, labels, text, vectors
 from data.conditioning import Conditioning
 from data.corpora import Utterance
 from data.prosody import Prosody
@@ -72,7 +72,7 @@ def model_inputs(
   global_ = told.global_(
     speaker=wish.speaker,
     tags=wish.tags,
-    vector=conditioning.read_vector(wish.vector) if wish.vector else None,
+    vector=vectors.read(wish.vector) if wish.vector else None,
   )[None]
   config, levels = told.config.audio, None
   if wish.input:

@@ -1,11 +1,10 @@
 """How long, how high: phone durations and log F0 from linguistic features.
 
 1609.03499 takes both from models of their own (sec. 3.2). These are small:
-gradient-boosted trees of scikit-learn, three of them, trained in seconds on the
+gradient-boosted trees (`trees.py`), three of them, trained in seconds on the
 alignment of the training split. Durations are learned as log seconds from the
 answers of each phone's label; log F0 and voicing frame by frame from all
-linguistic features. What is kept is the trees as arrays, so that predicting
-needs NumPy alone and a file holds no code.
+linguistic features.
 """
 
 from collections.abc import Sequence
@@ -16,80 +15,20 @@ from typing import NamedTuple
 import zipfile
 
 import numpy as np
-from sklearn.ensemble import GradientBoostingRegressor
 
 from data import pitch, shards
 from data.labels import TimedLabel, UNITS_PER_SECOND
 from data.linguistic import LinguisticFeatures, POSITION_NAMES
+from data.trees import Trees
 from wavenet_tf import config as config_lib
 from wavenet_tf.config import AudioConfig, LINGUISTIC, UserError
 
-BOOSTING = {
-  'n_estimators': 200,
-  'learning_rate': 0.1,
-  'max_depth': 6,
-  'max_features': 0.3,
-  'subsample': 0.5,
-  'min_samples_leaf': 3,
-  'random_state': 0,
-}
 # What reading a file of arrays raises where it is none.
 _NO_ARRAYS = (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile)
+# A larger corpus is thinned evenly; a phone has about ten frames.
+_MOST_FRAMES, _FRAMES_PER_PHONE = 200_000, 10
 _SHORTEST_SECONDS = 0.005
 _SEMITONE = np.log(2.0) / 12.0
-
-
-class Trees(NamedTuple):
-  """Boosted regression trees; the answer is `base` and the sum of the leaves.
-
-  Attributes:
-    base: float64 `[1]`.
-    feature: int32 `[trees, nodes]`, -1 at a leaf.
-    threshold: float64 `[trees, nodes]`; at most this goes left.
-    left, right: int32 `[trees, nodes]`.
-    value: float64 `[trees, nodes]`, of the leaves.
-  """
-
-  base: np.ndarray
-  feature: np.ndarray
-  threshold: np.ndarray
-  left: np.ndarray
-  right: np.ndarray
-  value: np.ndarray
-
-  @classmethod
-  def fit(cls, inputs: np.ndarray, targets: np.ndarray) -> 'Trees':
-    model = GradientBoostingRegressor(**BOOSTING).fit(inputs, targets)
-    trees = [tree.tree_ for tree in model.estimators_[:, 0]]
-    nodes = max(tree.node_count for tree in trees)
-
-    def padded(arrays, dtype):
-      rows = [np.pad(a, (0, nodes - len(a))) for a in arrays]
-      return np.array(rows, dtype)
-
-    return cls(
-      np.ravel(model.init_.constant_),
-      padded([np.maximum(t.feature, -1) for t in trees], np.int32),
-      padded([t.threshold for t in trees], np.float64),
-      padded([t.children_left for t in trees], np.int32),
-      padded([t.children_right for t in trees], np.int32),
-      model.learning_rate * padded([t.value[:, 0, 0] for t in trees], float),
-    )
-
-  def predict(self, inputs: np.ndarray) -> np.ndarray:
-    """Float64 `[N]` of `[N, features]`."""
-    inputs = inputs.astype(np.float32)
-    rows = np.arange(len(inputs))
-    total = np.full(len(inputs), self.base[0])
-    for feature, threshold, left, right, value in zip(*self[1:]):
-      node = np.zeros(len(inputs), np.int32)
-      while (feature[node] >= 0).any():
-        inner = feature[node] >= 0
-        goes_left = inputs[rows, feature[node]] <= threshold[node]
-        below = np.where(goes_left, left[node], right[node])
-        node = np.where(inner, below, node)
-      total += value[node]
-    return total
 
 
 class ProsodyErrors(NamedTuple):
@@ -290,6 +229,8 @@ class _Examples(NamedTuple):
 def _examples(folder, manifest, split, linguistic, audio):
   """Phones at their middle frames; one between two frames is left out."""
   channels = len(linguistic.names)
+  samples = sum(u['samples'] for u in manifest.of_split(split))
+  every = -(-samples // (audio.hop_samples * _MOST_FRAMES))
   frames, phones = [], []
   for example in shards.read_examples(folder, manifest, split):
     ends, ids = example.segments['phones']
@@ -297,7 +238,8 @@ def _examples(folder, manifest, split, linguistic, audio):
     middles = (starts + ends) // 2 // audio.hop_samples
     centres = (middles + 0.5) * audio.hop_samples
     middles = middles[(starts <= centres) & (centres < ends)]
-    frames.append(example.features)
+    middles = middles[:: max(1, every // _FRAMES_PER_PHONE)]
+    frames.append(example.features[::every])
     phones.append(example.features[middles, :channels])
   frames, phones = np.concatenate(frames), np.concatenate(phones)
   log_seconds = linguistic.unscale(phones)[:, -1]

@@ -82,7 +82,7 @@ def speak(text: str) -> Speech:
       that one.
   """
   child = subprocess.run(
-    [sys.executable, __file__, text], capture_output=True, check=False
+    [sys.executable, '-P', __file__, text], capture_output=True, check=False
   )
   if child.returncode:
     kind = {_NOT_INSTALLED: NotInstalled, _UNFOLLOWED: Unfollowed}

@@ -8,8 +8,8 @@ import numpy as np
 from prosody_test import write_rules
 import pytest
 
-from data import corpora, inputs, preparation, prosody, shards, splits
-from data.conditioning import Conditioning, read_vector
+from data import corpora, inputs, preparation, prosody, shards, splits, vectors
+from data.conditioning import Conditioning
 from data.decoding import BadRecording
 from wavenet_tf.config import DataConfig, UserError
 
@@ -225,10 +225,10 @@ def test_a_table_of_tags_that_cannot_be_used(table, words, tmp_path):
 def test_a_file_that_is_no_vector(array, words, tmp_path):
   np.save(tmp_path / 'a.npy', array)
   with pytest.raises(BadRecording, match=rf'a\.npy: {words}'):
-    read_vector(tmp_path / 'a.npy')
+    vectors.read(tmp_path / 'a.npy')
   (tmp_path / 'b.npy').write_bytes(b'')
   with pytest.raises(BadRecording, match=r'b\.npy: is no \.npy file'):
-    read_vector(tmp_path / 'b.npy')
+    vectors.read(tmp_path / 'b.npy')
 
 
 def test_a_recording_without_its_vector_is_left_out(tmp_path):

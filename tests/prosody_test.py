@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from sklearn.ensemble import GradientBoostingRegressor
 
-from data import pitch, preparation, prosody, shards
-from data.prosody import Prosody, Trees
+from data import pitch, preparation, prosody, shards, trees
+from data.prosody import Prosody
+from data.trees import Trees
 from wavenet_tf.config import UserError
 
 RATE = 8000
@@ -107,15 +108,24 @@ def test_a_file_says_the_same(trained, tmp_path):
 def test_training_again_gives_the_same(prepared, trained):
   _, folder, manifest = prepared
   again = prosody.train(folder, manifest)
-  for name, trees in trained.models.items():
-    for a, b in zip(trees, again.models[name]):
+  for name, kept in trained.models.items():
+    for a, b in zip(kept, again.models[name]):
       np.testing.assert_array_equal(a, b)
+
+
+def test_a_large_corpus_is_thinned(prepared, monkeypatch):
+  _, folder, manifest = prepared
+  whole = prosody.evaluate(prosody.train(folder, manifest), folder, manifest)
+  monkeypatch.setattr(prosody, '_MOST_FRAMES', 60)
+  thinned = prosody.evaluate(prosody.train(folder, manifest), folder, manifest)
+  assert 40 <= thinned.frames <= 60 < whole.frames
+  assert thinned.phones == whole.phones
 
 
 def test_trees_as_arrays_are_those_of_scikit_learn(generator):
   inputs = generator.uniform(size=(200, 5)).astype(np.float32)
   targets = np.sin(5 * inputs[:, 0]) + inputs[:, 1] * inputs[:, 2]
-  model = GradientBoostingRegressor(**prosody.BOOSTING).fit(inputs, targets)
+  model = GradientBoostingRegressor(**trees.BOOSTING).fit(inputs, targets)
   others = generator.uniform(-1, 2, size=(50, 5)).astype(np.float32)
   np.testing.assert_allclose(
     Trees.fit(inputs, targets).predict(others), model.predict(others)
