@@ -73,7 +73,7 @@ def _prepare(config, corpus, data_dir, folder):
     data_dir,
     vocabularies,
     recordings,
-    [u for u in recordings if sides[u.name] == shards.TRAIN],
+    [u for u in recordings if _trains(config, sides[u.name])],
   )
   writers = {
     split: shards.ShardWriter(folder, split, config.data.shard_megabytes)
@@ -147,6 +147,12 @@ def _between(example, number, start, end, hop):
       for kind, segments in example.segments.items()
     },
   )
+
+
+def _trains(config, side):
+  """Whether a recording, or the beginning of it where it is cut, trains."""
+  cuts = config.data.piece_seconds and config.data.split == 'random'
+  return cuts or side == shards.TRAIN
 
 
 def _piece_sides(config, count):

@@ -357,6 +357,17 @@ def test_scaling_is_that_of_the_training_split(tmp_path):
     assert example.features.min() >= 0 and example.features.max() <= 1
 
 
+def test_one_recording_in_pieces_is_scaled_by_itself(tmp_path):
+  corpus = write_rules(tmp_path / 'corpus', 1)
+  _, manifest = prepare(
+    tmp_path, corpus, conditioning__local='linguistic', data__piece_seconds=0.4
+  )
+  assert len(manifest.of_split('train')) >= 1
+  assert len(manifest.of_split('validation')) == 1
+  durations = [e.features[:, 5] for e in examples(tmp_path, manifest).values()]
+  assert {0, 1} <= set(np.concatenate(durations).tolist())
+
+
 # What generation is told.
 
 
