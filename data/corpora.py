@@ -1,6 +1,5 @@
 """What a corpus is: a folder, read as a list of utterances."""
 
-import hashlib
 import pathlib
 import re
 from typing import NamedTuple
@@ -8,7 +7,7 @@ from typing import NamedTuple
 from data import decoding
 from wavenet_tf.config import UserError
 
-_PATTERN = re.compile(r'(?P<word>[^_]+)_(?P<speaker>[^_]+)_\d+')
+_PATTERN = re.compile(r'(?P<word>[^_]+)_(?P<speaker>[^_]+)_(?P<index>\d+)')
 
 
 class Utterance(NamedTuple):
@@ -22,6 +21,8 @@ class Utterance(NamedTuple):
     group: utterances of one group go to the same side of the split.
     word: the one word that the whole recording is, or ''.
     label_path: the file of its phones and their times (`labels.py`), or None.
+    index: its number among those of its speaker, or None.
+    tags: from a table (`tags.py`), sorted.
   """
 
   name: str
@@ -31,6 +32,13 @@ class Utterance(NamedTuple):
   group: str = ''
   word: str = ''
   label_path: pathlib.Path | None = None
+  index: int | None = None
+  tags: tuple[str, ...] = ()
+
+  @property
+  def vector_path(self) -> pathlib.Path:
+    """Where a vector lies that describes it, if it has one."""
+    return self.path.with_suffix('.npy')
 
 
 class Corpus(NamedTuple):
@@ -85,23 +93,6 @@ def read_corpus(root: pathlib.Path, flag: str = '--data_dir') -> Corpus:
   return corpus
 
 
-def validation_names(
-  utterances: list[Utterance], share: float, seed: int
-) -> set[str]:
-  """Names kept for validation: at least one group, at most all but one.
-
-  Groups are ranked by a hash, so the choice depends on names and seed alone.
-  """
-
-  def rank(group):
-    return hashlib.sha256(f'{seed}/{group}'.encode()).digest()
-
-  groups = sorted({u.group or u.name for u in utterances}, key=rank)
-  count = min(max(1, round(share * len(groups))), max(1, len(groups) - 1))
-  chosen = set(groups[:count])
-  return {u.name for u in utterances if (u.group or u.name) in chosen}
-
-
 def _read(root):
   if (root / 'metadata.csv').is_file() and (root / 'wavs').is_dir():
     return Corpus('ljspeech', _read_ljspeech(root))
@@ -132,7 +123,11 @@ def _read_folder(root):
   return Corpus(
     'pattern',
     [
-      u._replace(word=match['word'], speaker=match['speaker'])
+      u._replace(
+        word=match['word'],
+        speaker=match['speaker'],
+        index=int(match['index']),
+      )
       for u, match in zip(found, matches)
     ],
   )
@@ -184,9 +179,15 @@ def _read_vctk(root):
           speaker,
           group,
           label_path=_label_path(root, path, group),
+          index=_index(stem),
         )
       )
   return found
+
+
+def _index(stem):
+  number = stem.rpartition('_')[2]
+  return int(number) if number.isdecimal() else None
 
 
 def _audio_files(root):

@@ -17,7 +17,7 @@ from data import corpora, decoding
 from wavenet_tf.config import LABEL_KINDS
 
 # HTK counts time in units of 100 ns.
-_UNITS_PER_SECOND = 10_000_000
+UNITS_PER_SECOND = 10_000_000
 # Aligners work in frames and may drop the last ones; more than this much
 # missing or too much means labels of another recording.
 _TOLERANCE_SECONDS = 0.1
@@ -41,17 +41,25 @@ NO_SEGMENTS = Segments(np.zeros(0, np.int32), np.zeros(0, np.int32))
 
 
 class TimedLabel(NamedTuple):
-  """A line of a label file; times in 100 ns."""
+  """A phone of a label file.
+
+  Attributes:
+    start: in 100 ns.
+    end: in 100 ns, after the last of its states.
+    name: the phone.
+    context: the whole label, without a state.
+  """
 
   start: int
   end: int
   name: str
+  context: str
 
 
 def read_label_file(path: pathlib.Path) -> list[TimedLabel]:
   """Reads an HTK or HTS label file: `start end label` a line, 100 ns units.
 
-  Of a full-context label (`p1^p2-p3+p4=p5@...`) the phone p3 is kept. States of
+  The phone of a full-context label (`p1^p2-p3+p4=p5@...`) is p3. States of
   a state-aligned label (`...[2]`, `...[3]`) become one segment. What follows a
   label (HTK's scores) is ignored.
 
@@ -78,7 +86,7 @@ def read_label_file(path: pathlib.Path) -> list[TimedLabel]:
     if start == end and name == previous[0] and state > previous[1]:
       labels[-1] = labels[-1]._replace(end=next_end)
     else:
-      labels.append(TimedLabel(start, next_end, _phone(name)))
+      labels.append(TimedLabel(start, next_end, _phone(name), name))
     end, previous = next_end, (name, state)
   if not labels:
     raise decoding.BadRecording(
@@ -90,15 +98,16 @@ def read_label_file(path: pathlib.Path) -> list[TimedLabel]:
 def vocabularies(
   utterances: Iterable[corpora.Utterance],
 ) -> dict[str, list[str]]:
-  """All names of each kind, sorted; a kind that nothing has is empty.
+  """All names of each kind, and tags, sorted; what nothing has is empty.
 
   Label files that cannot be read are passed over here: their recordings are
   left out, with the reason, when they are decoded.
   """
-  names = {kind: set() for kind in LABEL_KINDS}
+  names = {kind: set() for kind in (*LABEL_KINDS, 'tags')}
   for utterance in utterances:
     names['words'].add(utterance.word)
     names['speakers'].add(utterance.speaker)
+    names['tags'].update(utterance.tags)
     if utterance.label_path is not None:
       try:
         labels = read_label_file(utterance.label_path)
@@ -108,8 +117,25 @@ def vocabularies(
   return {kind: sorted(found - {''}) for kind, found in names.items()}
 
 
+def aligned(
+  utterance: corpora.Utterance, samples: int, sample_rate_hz: int
+) -> list[TimedLabel] | None:
+  """The labels of a recording; None where it has no label file.
+
+  Raises:
+    BadRecording: if its label file cannot be used, or ends more than 100 ms
+      before or after the recording.
+  """
+  if utterance.label_path is None:
+    return None
+  found = read_label_file(utterance.label_path)
+  _check_length(utterance, found, samples / sample_rate_hz)
+  return found
+
+
 def segments(
   utterance: corpora.Utterance,
+  timed: list[TimedLabel] | None,
   samples: int,
   sample_rate_hz: int,
   vocabulary: dict[str, list[str]],
@@ -117,26 +143,30 @@ def segments(
   """Segments of every kind; without labels of a kind there are none.
 
   Args:
-    utterance: whose labels to read.
+    utterance: whose word and speaker to take.
+    timed: its labels, from `aligned`.
     samples: its length at `sample_rate_hz`.
     sample_rate_hz: the rate that `ends` count in.
     vocabulary: from `vocabularies`.
-
-  Raises:
-    BadRecording: if its label file cannot be used, or ends more than 100 ms
-      before or after the recording.
   """
   found = {
     'words': _whole(utterance.word, samples, vocabulary['words']),
     'speakers': _whole(utterance.speaker, samples, vocabulary['speakers']),
     'phones': NO_SEGMENTS,
   }
-  if utterance.label_path is not None:
-    labels = read_label_file(utterance.label_path)
-    _check_length(utterance, labels, samples / sample_rate_hz)
+  if timed is not None:
     ids = {name: i for i, name in enumerate(vocabulary['phones'])}
-    found['phones'] = _timed(labels, samples, sample_rate_hz, ids)
+    found['phones'] = _timed(timed, samples, sample_rate_hz, ids)
   return found
+
+
+def cut(segments: Segments, start: int, end: int) -> Segments:
+  """The segments of samples start to end, counted from start."""
+  kept = (segments.ends > start) & (
+    np.r_[0, segments.ends[:-1]][: len(segments.ends)] < end
+  )
+  ends = np.minimum(segments.ends[kept], end) - start
+  return Segments(ends.astype(np.int32), segments.ids[kept])
 
 
 def _fields(path, number, line, end):
@@ -168,7 +198,7 @@ def _phone(name):
 
 
 def _check_length(utterance, labels, seconds):
-  last = labels[-1].end / _UNITS_PER_SECOND
+  last = labels[-1].end / UNITS_PER_SECOND
   if abs(last - seconds) > _TOLERANCE_SECONDS:
     raise decoding.BadRecording(
       f'{utterance.label_path}: ends at {last:.3f} s, {utterance.path.name} '
@@ -182,7 +212,7 @@ def _timed(labels, samples, sample_rate_hz, ids):
   ends, found, end = [], [], 0
   for label in labels:
     start, stop = (
-      min(samples, round(t * sample_rate_hz / _UNITS_PER_SECOND))
+      min(samples, round(t * sample_rate_hz / UNITS_PER_SECOND))
       for t in label[:2]
     )
     if start > end:

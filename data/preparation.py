@@ -9,15 +9,14 @@ from typing import NamedTuple
 import numpy as np
 import tqdm
 
-from data import corpora, decoding, labels, shards
+from data import conditioning, corpora, decoding, labels, shards, splits, tags
 from wavenet_tf import audio
 from wavenet_tf.config import Config, UserError
 
 
 class _Decoded(NamedTuple):
   utterance: corpora.Utterance
-  levels: np.ndarray | None  # None: rejected
-  segments: dict[str, labels.Segments]
+  example: shards.Example | None  # None: rejected
   reason: str
 
 
@@ -29,7 +28,7 @@ def prepare(
   Everything is written to a temporary folder, renamed when complete.
 
   Args:
-    config: sections `audio` and `data`.
+    config: sections `audio`, `data` and `conditioning`.
     data_dir: the recordings, see `corpora.read_corpus`.
     output: the folder to create.
 
@@ -42,10 +41,10 @@ def prepare(
       'another --workdir.'
     )
   corpus = corpora.read_corpus(data_dir)
-  if len(corpus.utterances) < 2:
+  if len(corpus.utterances) < 2 and not config.data.piece_seconds:
     raise UserError(
-      f'--data_dir: {data_dir} holds one recording, expected at '
-      'least two: one is kept for validation.'
+      f'--data_dir: {data_dir} holds one recording, expected at least two: one '
+      'is kept for validation; or cut it into pieces (data.piece_seconds).'
     )
   partial = output.with_name(output.name + '.partial')
   shutil.rmtree(partial, ignore_errors=True)
@@ -59,25 +58,39 @@ def prepare(
 
 
 def _prepare(config, corpus, data_dir, folder):
-  held_out = corpora.validation_names(
-    corpus.utterances, config.data.validation_share, config.data.seed
+  recordings = tags.with_tags(corpus.utterances, config, data_dir)
+  sides = splits.sides(recordings, config.data)
+  left_out = [u.name for u in recordings if not sides[u.name]]
+  if left_out:
+    tqdm.tqdm.write(
+      f'left out: {len(left_out)} recordings of which the speaker or the index '
+      'is in the other split (data.split).'
+    )
+  recordings = [u for u in recordings if sides[u.name]]
+  vocabularies = labels.vocabularies(recordings)
+  told = conditioning.Conditioning.fit(
+    config,
+    data_dir,
+    vocabularies,
+    recordings,
+    [u for u in recordings if _trains(config, sides[u.name])],
   )
   writers = {
     split: shards.ShardWriter(folder, split, config.data.shard_megabytes)
     for split in (shards.TRAIN, shards.VALIDATION)
   }
-  vocabularies = labels.vocabularies(corpus.utterances)
   utterances, rejected = [], []
-  for decoded in _decode_all(config, corpus.utterances, vocabularies):
-    name, path = decoded.utterance.name, decoded.utterance.path
-    if decoded.levels is None:
-      rejected.append({'file': str(path), 'reason': decoded.reason})
-      tqdm.tqdm.write(f'left out: {decoded.reason}')
+  for utterance, example, reason in _decode_all(config, recordings, told):
+    if example is None:
+      rejected.append({'file': str(utterance.path), 'reason': reason})
+      tqdm.tqdm.write(f'left out: {reason}')
       continue
-    split = shards.VALIDATION if name in held_out else shards.TRAIN
-    writers[split].write(_example(config, decoded))
-    utterances.append(_entry(config, decoded, split))
-  _check_rejected(config, rejected, len(corpus.utterances))
+    pieces = cut(example, config)
+    for piece, own in zip(pieces, _piece_sides(config, len(pieces))):
+      split = own or sides[utterance.name]
+      writers[split].write(piece)
+      utterances.append(_entry(config, utterance, piece, split))
+  _check_rejected(config, rejected, len(recordings))
   manifest = shards.make_manifest(
     corpus={
       'layout': corpus.layout,
@@ -85,21 +98,69 @@ def _prepare(config, corpus, data_dir, folder):
       'seconds': sum(u['samples'] for u in utterances)
       / config.audio.sample_rate_hz,
       'audio': dataclasses.asdict(config.audio),
-      'local_channels': config.local_channels,
     },
+    features=told.to_dictionary(),
     vocabularies=vocabularies,
     utterances=utterances,
     rejected=rejected,
+    left_out=left_out,
     shards=[s for writer in writers.values() for s in writer.close()],
   )
   for split in writers:
     if not manifest.of_split(split):
       raise UserError(
-        f'--data_dir: no usable recording is left for {split}; add some. '
+        f'--data_dir: no usable recording is left for {split}; add some, or '
+        'change data.split or data.piece_seconds. '
         f'Left out: {[r["reason"] for r in rejected][:3]}'
       )
   shards.write_manifest(folder, manifest)
   return manifest
+
+
+def cut(example: shards.Example, config: Config) -> list[shards.Example]:
+  """Pieces of `data.piece_seconds`, rounded to frames; the last has the rest.
+
+  A recording of less than two pieces stays whole and keeps its name; pieces are
+  `x.ogg#000`, `x.ogg#001` and so on.
+  """
+  hop, samples = config.audio.hop_samples, len(example.levels)
+  seconds = config.data.piece_seconds
+  size = round(seconds * config.audio.sample_rate_hz / hop) * hop
+  count = samples // size if size else 1
+  if count < 2:
+    return [example]
+  ends = [*range(size, count * size, size), samples]
+  return [
+    _between(example, i, start, end, hop)
+    for i, (start, end) in enumerate(zip([0, *ends], ends))
+  ]
+
+
+def _between(example, number, start, end, hop):
+  return shards.Example(
+    f'{example.name}#{number:03d}',
+    example.levels[start:end],
+    example.features[start // hop : -(-end // hop)],
+    example.global_,
+    {
+      kind: labels.cut(segments, start, end)
+      for kind, segments in example.segments.items()
+    },
+  )
+
+
+def _trains(config, side):
+  """Whether a recording, or the beginning of it where it is cut, trains."""
+  cuts = config.data.piece_seconds and config.data.split == 'random'
+  return cuts or side == shards.TRAIN
+
+
+def _piece_sides(config, count):
+  """The end of a recording that was cut validates, whatever its own side."""
+  if count < 2 or config.data.split != 'random':
+    return [''] * count
+  held_out = min(max(1, round(config.data.validation_share * count)), count - 1)
+  return [shards.TRAIN] * (count - held_out) + [shards.VALIDATION] * held_out
 
 
 def _check_rejected(config, rejected, total):
@@ -111,7 +172,7 @@ def _check_rejected(config, rejected, total):
     )
 
 
-def _decode_all(config, utterances, vocabularies):
+def _decode_all(config, utterances, told):
   """Yields `_Decoded` in order, decoding a few files ahead."""
   ahead = 4 * config.data.workers
   with (
@@ -120,21 +181,33 @@ def _decode_all(config, utterances, vocabularies):
   ):
     for i in range(0, len(utterances), ahead):
       for decoded in pool.map(
-        lambda u: _decode(config, u, vocabularies), utterances[i : i + ahead]
+        lambda u: _decode(config, u, told), utterances[i : i + ahead]
       ):
         progress.update()
         yield decoded
 
 
-def _decode(config, utterance, vocabularies):
+def _decode(config, utterance, told):
   rate = config.audio.sample_rate_hz
   try:
     levels = decoding.load(utterance.path, rate)
     _check_content(config, utterance.path, levels)
-    segments = labels.segments(utterance, len(levels), rate, vocabularies)
-    return _Decoded(utterance, levels, segments, '')
+    timed = labels.aligned(utterance, len(levels), rate)
+    if told.linguistic and timed is None:
+      raise decoding.BadRecording(
+        f'{utterance.path}: has no label file, which conditioning.local = '
+        "'linguistic' needs; align it or remove it."
+      )
+    example = shards.Example(
+      utterance.name,
+      levels,
+      told.local(levels, timed),
+      told.of_utterance(utterance),
+      labels.segments(utterance, timed, len(levels), rate, told.vocabularies),
+    )
+    return _Decoded(utterance, example, '')
   except decoding.BadRecording as error:
-    return _Decoded(utterance, None, {}, str(error))
+    return _Decoded(utterance, None, str(error))
 
 
 def _check_content(config, path, levels):
@@ -153,28 +226,18 @@ def _check_content(config, path, levels):
     )
 
 
-def _example(config, decoded):
-  waveform = audio.waveform_from_levels(decoded.levels[None])
-  features = audio.log_mel(waveform, config.audio)[0].numpy()
-  return shards.Example(
-    decoded.utterance.name,
-    decoded.levels,
-    features,
-    segments=decoded.segments,
-  )
-
-
-def _entry(config, decoded, split):
+def _entry(config, utterance, piece, split):
   entry = {
-    'name': decoded.utterance.name,
+    'name': piece.name,
     'split': split,
-    'samples': len(decoded.levels),
-    'text': decoded.utterance.text,
-    'speaker': decoded.utterance.speaker,
-    'word': decoded.utterance.word,
+    'samples': len(piece.levels),
+    'text': utterance.text,
+    'speaker': utterance.speaker,
+    'word': utterance.word,
+    'tags': list(utterance.tags),
   }
   if split == shards.VALIDATION:
     entry['flac_bytes'] = decoding.flac_bytes(
-      decoded.levels, config.audio.sample_rate_hz
+      piece.levels, config.audio.sample_rate_hz
     )
   return entry

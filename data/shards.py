@@ -93,19 +93,33 @@ class Manifest(NamedTuple):
 
   Attributes:
     corpus: layout, folder, seconds, and the audio section it was made with.
-    vocabularies: by kind of label, its sorted names; ids count in them.
-    utterances: dictionaries `name, split, samples, text, speaker, word`, and
-      `flac_bytes` for the validation split.
+    features: what the network is told, and how it is scaled; see
+      `conditioning.Conditioning`.
+    vocabularies: by kind of label, its sorted names, in which ids count; and
+      those of tags.
+    utterances: dictionaries `name, split, samples, text, speaker, word, tags`,
+      and `flac_bytes` for the validation split.
     rejected: dictionaries `file, reason`.
+    left_out: names of recordings on neither side of the split.
     shards: dictionaries `file, split, records, sha256`.
   """
 
   version: int
   corpus: dict
+  features: dict
   vocabularies: dict[str, list[str]]
   utterances: list[dict]
   rejected: list[dict]
+  left_out: list[str]
   shards: list[dict]
+
+  @property
+  def local_channels(self) -> int:
+    return len(self.features['local_names'])
+
+  @property
+  def global_channels(self) -> int:
+    return len(self.features['global_names'])
 
   def of_split(self, split: str) -> list[dict]:
     return [u for u in self.utterances if u['split'] == split]
@@ -122,9 +136,14 @@ def write_manifest(folder: pathlib.Path, manifest: Manifest) -> None:
 
 
 def read_manifest(
-  folder: pathlib.Path, audio: config_lib.AudioConfig
+  folder: pathlib.Path, audio: config_lib.AudioConfig, *, verify: bool = True
 ) -> Manifest:
   """Reads a manifest, then verifies the front end and every shard.
+
+  Args:
+    folder: that was prepared.
+    audio: what it should have been prepared with.
+    verify: whether to read all shards; to look names up needs none of them.
 
   Raises:
     UserError: if there is none, if it was made with another `audio` section,
@@ -153,7 +172,7 @@ def read_manifest(
         f'with {made_with}; use that value, or prepare the '
         'recordings in a new --workdir.'
       )
-  for shard in manifest.shards:
+  for shard in manifest.shards if verify else ():
     _verify(folder / shard['file'], shard['sha256'])
   return manifest
 
@@ -237,9 +256,8 @@ def read_examples(
 ) -> Iterator[Example]:
   """The examples of a split as NumPy, in the order of the manifest."""
   records = tf.data.TFRecordDataset(shard_paths(folder, manifest, split))
-  channels = manifest.corpus['local_channels']
   for record in records:
-    example = parse(record, channels)
+    example = parse(record, manifest.local_channels)
     yield Example(
       example.name.numpy().decode(),
       example.levels.numpy(),

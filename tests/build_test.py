@@ -8,6 +8,8 @@ import pytest
 _PACKAGES = {
   'absl': 'absl_py',
   'grpc': 'grpcio',
+  'parselmouth': 'praat_parselmouth',
+  'sklearn': 'scikit_learn',
   'tensorflow_serving': 'tensorflow_serving_api',
 }
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from data import corpora, dataset, decoding, labels, preparation, shards
+from data import corpora, dataset, decoding, labels, preparation, shards, splits
 from wavenet_tf import audio
 from wavenet_tf.config import MARGIN_FRAMES, UserError
 
@@ -280,18 +280,18 @@ def named(*names, groups=()):
 
 def test_validation_is_reproducible_disjoint_and_seeded():
   utterances = named(*map(str, range(100)))
-  chosen = corpora.validation_names(utterances, 0.1, 0)
+  chosen = splits.validation_names(utterances, 0.1, 0)
   assert len(chosen) == 10
-  assert chosen == corpora.validation_names(utterances[::-1], 0.1, 0)
-  assert chosen != corpora.validation_names(utterances, 0.1, 1)
-  assert len(corpora.validation_names(utterances[:2], 0.9, 0)) == 1
-  assert len(corpora.validation_names(utterances[:2], 0.01, 0)) == 1
+  assert chosen == splits.validation_names(utterances[::-1], 0.1, 0)
+  assert chosen != splits.validation_names(utterances, 0.1, 1)
+  assert len(splits.validation_names(utterances[:2], 0.9, 0)) == 1
+  assert len(splits.validation_names(utterances[:2], 0.01, 0)) == 1
 
 
 def test_two_microphones_of_one_utterance_stay_on_one_side():
   names = [f'{i}_mic{m}' for i in range(20) for m in (1, 2)]
   utterances = named(*names, groups=[n.split('_')[0] for n in names])
-  chosen = corpora.validation_names(utterances, 0.2, 0)
+  chosen = splits.validation_names(utterances, 0.2, 0)
   assert len(chosen) == 8
   for name in chosen:
     assert {f'{name[:-1]}1', f'{name[:-1]}2'} <= chosen
@@ -302,7 +302,7 @@ def test_two_formats_of_one_recording_stay_on_one_side(tmp_path):
     write(tmp_path / f'{i}.wav')
     write(tmp_path / f'{i}.flac')
   utterances = corpora.read_corpus(tmp_path).utterances
-  chosen = corpora.validation_names(utterances, 0.3, 0)
+  chosen = splits.validation_names(utterances, 0.3, 0)
   assert len(chosen) == 4
   assert {n.split('.')[0] + '.wav' for n in chosen} <= chosen
 
@@ -522,7 +522,9 @@ def test_the_bundled_corpus_is_whole_and_small():
   assert 40 <= len(vocabulary['phones']) <= 50
   for utterance in corpus.utterances:
     samples = soundfile.info(utterance.path).frames
-    phones = labels.segments(utterance, samples, 22050, vocabulary)['phones']
+    timed = labels.aligned(utterance, samples, 22050)
+    found = labels.segments(utterance, timed, samples, 22050, vocabulary)
+    phones = found['phones']
     assert phones.ends[-1] == samples
     # Every sentence ends in the synthesizer's pause.
     assert vocabulary['phones'][phones.ids[-1]] == 'pau'

@@ -43,8 +43,8 @@ def test_plain_full_context_and_scored_labels(tmp_path):
     '3000 4000 a-b+c',
   )
   assert labels.read_label_file(path) == [
-    (0, 1000, 'sil'), (1000, 2000, 'hh'), (2500, 3000, 'r-'),
-    (3000, 4000, 'a-b+c'),
+    (0, 1000, 'sil', 'sil'), (1000, 2000, 'hh', FULL_CONTEXT),
+    (2500, 3000, 'r-', 'r-'), (3000, 4000, 'a-b+c', 'a-b+c'),
   ]  # fmt: skip
 
 
@@ -57,7 +57,8 @@ def test_states_of_a_phone_are_one_segment(tmp_path):
     '300 400 t[2]',
   )
   assert labels.read_label_file(path) == [
-    (0, 200, 'hh'), (200, 300, 'hh'), (300, 400, 't')
+    (0, 200, 'hh', FULL_CONTEXT), (200, 300, 'hh', FULL_CONTEXT),
+    (300, 400, 't', 't'),
   ]  # fmt: skip
 
 
@@ -98,8 +99,12 @@ def test_segments_tile_the_recording_and_gaps_have_no_label(tmp_path):
     tmp_path, [(100, 300, 'b'), (300, 400, 'a'), (700, 1000, 'b')], word='yes'
   )
   vocabulary = labels.vocabularies([found])
-  assert vocabulary == {'phones': ['a', 'b'], 'words': ['yes'], 'speakers': []}
-  by_kind = labels.segments(found, 900, RATE, vocabulary)
+  assert vocabulary == {
+    'phones': ['a', 'b'], 'words': ['yes'], 'speakers': [],
+    'tags': [],
+  }  # fmt: skip
+  timed = labels.aligned(found, 900, RATE)
+  by_kind = labels.segments(found, timed, 900, RATE, vocabulary)
   assert tuple(by_kind) and set(by_kind) == set(LABEL_KINDS)
   assert by_kind['phones'].ends.tolist() == [100, 300, 400, 700, 900]
   assert by_kind['phones'].ids.tolist() == [-1, 1, 0, -1, 1]
@@ -116,11 +121,12 @@ def test_labels_of_another_length_are_refused(samples, fits, tmp_path):
   found = utterance(tmp_path, [(0, 8000, 'a')])
   vocabulary = labels.vocabularies([found])
   if fits:
-    phones = labels.segments(found, samples, RATE, vocabulary)['phones']
+    timed = labels.aligned(found, samples, RATE)
+    phones = labels.segments(found, timed, samples, RATE, vocabulary)['phones']
     assert phones.ends.tolist() == [min(8000, samples)]
     return
   with pytest.raises(decoding.BadRecording, match=r'a\.lab: ends at 1\.000 s'):
-    labels.segments(found, samples, RATE, vocabulary)
+    labels.aligned(found, samples, RATE)
 
 
 # Corpora.
@@ -227,6 +233,7 @@ def test_shards_hold_segments_and_the_manifest_their_names(prepared):
     'phones': [f'p{i}' for i in range(5)],
     'words': ['0', '1', '2'],
     'speakers': ['a', 'b'],
+    'tags': [],
   }
   for split in shards.TRAIN, shards.VALIDATION:
     for example in shards.read_examples(folder, manifest, split):

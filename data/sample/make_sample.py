@@ -6,20 +6,23 @@ needs the system package espeak-ng and rewrites `metadata.csv`, `wavs/` (LJ
 Speech layout) and `lab/` beside this file. A synthesizer is silent to the last
 bit between words, a room is not: noise at -66 dBFS stands in for it.
 
-`lab/` holds what the synthesizer spoke and when, as HTK label files: `start end
-phone`, in units of 100 ns. Phones have espeak-ng's own names, without stress
-(its events have none); names of one sound in different contexts are merged
-(`_MERGED`), and every pause is `pau`.
+`lab/` holds what the synthesizer spoke and when, as HTS label files: `start end
+label`, in units of 100 ns, with the labels of `data/full_context.py`.
+`questions.hed` asks them about the phone, its neighbours, and its place in
+syllable, word, phrase and utterance.
 """
 
-import ctypes
-import multiprocessing
 import pathlib
+import sys
 
 import numpy as np
 import soundfile
 
 _FOLDER = pathlib.Path(__file__).parent
+sys.path.insert(0, str(_FOLDER.parents[1]))
+
+from data import text as text_front_end
+
 _NOISE_DBFS = -66.0
 _PEAK_DBFS = -6.0
 
@@ -50,110 +53,94 @@ _SENTENCES = (
   'What you hear was never recorded by anyone.',
 )
 
-
-# A phoneme's allophones, reduced forms and lengths -> one name.
-_MERGED = {
-  '_': 'pau',
-  '_:': 'pau',
-  'a#': '@',
-  '@2': '@',
-  'I#': 'I',
-  'I2': 'I',
-  'i': 'i:',
-  'aa': 'a',
-  '0': 'A',
-  'O2': 'O:',
-  'o@': 'O@',
-  'i@3': 'i@',
-  '3:': '3',
-  't#': 't',
-  't2': 't',
-  'r-': 'r',
-  ';': 'j',
+_VOWELS = '@ 3 A A@ E I O: O@ OI U V a aI aU e@ eI i: i@ oU u: @L'
+_CONSONANTS = 'p b t d k g tS dZ f v T D s z S Z h m n N l r w j'
+_PHONES = f'pau {_VOWELS} {_CONSONANTS}'
+_CLASSES = {
+  'Vowel': f'{_VOWELS} A: U@ @n',
+  'Consonant': _CONSONANTS,
+  'Front_Vowel': 'E I a e@ eI i: i@',
+  'Central_Vowel': '@ 3 V @L @n',
+  'Back_Vowel': 'A A: A@ O: O@ U U@ u: oU OI',
+  'High_Vowel': 'I i: i@ U U@ u:',
+  'Low_Vowel': 'A A: A@ a aI aU',
+  'Long_Vowel': 'A: A@ O: O@ i: u: 3',
+  'Diphthong': 'OI aI aU e@ eI i@ oU U@',
+  'Rounded': 'O: O@ OI U U@ u: oU w',
+  'Stop': 'p b t d k g',
+  'Affricate': 'tS dZ',
+  'Fricative': 'f v T D s z S Z h',
+  'Nasal': 'm n N @n',
+  'Approximant': 'l r w j @L',
+  'Voiced_Consonant': 'b d g dZ v D z Z m n N l r w j',
+  'Labial': 'p b f v m w',
+  'Coronal': 't d tS dZ T D s z S Z n l r',
+  'Dorsal': 'k g N j w',
+}
+# Of the phones p1 to p5 of a label.
+_PLACES = {
+  'LL': '{}^*',
+  'L': '*^{}-*',
+  'C': '*-{}+*',
+  'R': '*+{}=*',
+  'RR': '*={}@?_?/A:*',
+}
+_NUMBERS = {
+  'Seg_Fw': r'*@(\d+)_*',
+  'Seg_Bw': r'*_(\d+)/A:*',
+  'L-Syl_Stress': r'*/A:(\d+)_*',
+  'L-Syl_Num-Segs': r'*_(\d+)/B:*',
+  'C-Syl_Stress': r'*/B:(\d+)-*',
+  'C-Syl_Num-Segs': r'*-(\d+)@*',
+  'Pos_C-Syl_in_C-Word(Fw)': r'*@(\d+)-*',
+  'Pos_C-Syl_in_C-Word(Bw)': r'*-(\d+)&*',
+  'Pos_C-Syl_in_C-Phrase(Fw)': r'*&(\d+)-*',
+  'Pos_C-Syl_in_C-Phrase(Bw)': r'*-(\d+)#*',
+  'Num-StressedSyl_before_C-Syl': r'*#(\d+)-*',
+  'Num-StressedSyl_after_C-Syl': r'*-(\d+)$*',
+  'Num-Syl_from_prev-StressedSyl': r'*!(\d+)-*',
+  'Num-Syl_from_next-StressedSyl': r'*-(\d+);*',
+  'R-Syl_Stress': r'*/C:(\d+)+*',
+  'R-Syl_Num-Segs': r'*+(\d+)/D:*',
+  'L-Word_Num-Syls': r'*_(\d+)/E:*',
+  'C-Word_Num-Syls': r'*+(\d+)@*',
+  'Pos_C-Word_in_C-Phrase(Fw)': r'*@(\d+)+*',
+  'Pos_C-Word_in_C-Phrase(Bw)': r'*+(\d+)&*',
+  'Num-ContWord_before_C-Word': r'*&(\d+)+*',
+  'Num-ContWord_after_C-Word': r'*+(\d+)#*',
+  'Num-Words_from_prev-ContWord': r'*#(\d+)+*',
+  'Num-Words_from_next-ContWord': r'*+(\d+)/F:*',
+  'R-Word_Num-Syls': r'*_(\d+)/G:*',
+  'L-Phrase_Num-Syls': r'*/G:(\d+)_*',
+  'L-Phrase_Num-Words': r'*_(\d+)/H:*',
+  'C-Phrase_Num-Syls': r'*/H:(\d+)=*',
+  'C-Phrase_Num-Words': r'*/H:*=(\d+)@*',
+  'Pos_C-Phrase_in_Utterance(Fw)': r'*/H:*@(\d+)=*',
+  'Pos_C-Phrase_in_Utterance(Bw)': r'*=(\d+)|*',
+  'R-Phrase_Num-Syls': r'*/I:(\d+)=*',
+  'R-Phrase_Num-Words': r'*=(\d+)/J:*',
+  'Num-Syls_in_Utterance': r'*/J:(\d+)+*',
+  'Num-Words_in_Utterance': r'*+(\d+)-*',
+  'Num-Phrases_in_Utterance': r'*-(\d+)',
 }
 
-# Of espeak-ng/speak_lib.h.
-_LIBRARY = 'libespeak-ng.so.1'
-_SYNCHRONOUS, _PHONEME_EVENTS, _RATE_PARAMETER = 2, 1, 1
-_CHARACTER_POSITION, _END_PAUSE = 1, 0x1000
-_END_OF_LIST, _PHONEME = 0, 7
+
+def _questions():
+  """Lines of a question set for espeak-ng's English phones."""
+  for place, pattern in _PLACES.items():
+    for name, phones in [*_CLASSES.items(), *((p, p) for p in _PHONES.split())]:
+      yield _question(f'{place}-{name}', pattern, phones)
+  for name in _VOWELS.split():
+    yield _question(f'C-Syl_{name}', '*|{}/C:*', name)
+  for place, section in ('L', 'D:{}_'), ('C', 'E:{}+'), ('R', 'F:{}_'):
+    yield _question(f'{place}-Word_Content', f'*/{section}*', 'content')
+  for name, pattern in _NUMBERS.items():
+    yield f'CQS "{name}" {{{pattern}}}\n'
 
 
-class _Id(ctypes.Union):
-  _fields_ = [('number', ctypes.c_int), ('string', ctypes.c_char * 8)]
-
-
-class _Event(ctypes.Structure):
-  """`espeak_EVENT`; `sample` counts from the beginning of the utterance."""
-
-  _fields_ = [
-    ('type', ctypes.c_int),
-    ('unique_identifier', ctypes.c_uint),
-    ('text_position', ctypes.c_int),
-    ('length', ctypes.c_int),
-    ('audio_position', ctypes.c_int),
-    ('sample', ctypes.c_int),
-    ('user_data', ctypes.c_void_p),
-    ('id', _Id),
-  ]
-
-
-def _speak(text: str) -> tuple[np.ndarray, int, list[tuple[int, str]]]:
-  """Speech in [-1, 1), its rate, and (first sample, name) of each phone."""
-  library = ctypes.CDLL(_LIBRARY)
-  rate = library.espeak_Initialize(_SYNCHRONOUS, 0, None, _PHONEME_EVENTS)
-  library.espeak_SetVoiceByName(b'en-us')
-  library.espeak_SetParameter(_RATE_PARAMETER, 150, 0)
-  chunks, phones = [], []
-
-  def receive(levels, count, events):
-    if levels and count:
-      chunks.append(np.ctypeslib.as_array(levels, (count,)).copy())
-    index = 0
-    while events[index].type != _END_OF_LIST:
-      event = events[index]
-      if event.type == _PHONEME:
-        phones.append((event.sample, event.id.string.decode()))
-      index += 1
-    return 0
-
-  callback = ctypes.CFUNCTYPE(
-    ctypes.c_int,
-    ctypes.POINTER(ctypes.c_short),
-    ctypes.c_int,
-    ctypes.POINTER(_Event),
-  )(receive)
-  library.espeak_SetSynthCallback(callback)
-  encoded = text.encode()
-  library.espeak_Synth(
-    encoded,
-    len(encoded) + 1,
-    0,
-    _CHARACTER_POSITION,
-    0,
-    _END_PAUSE,
-    None,
-    None,
-  )
-  return np.concatenate(chunks) / 32768.0, rate, phones
-
-
-def _label_lines(phones, samples, rate):
-  """HTK lines that cover the recording; equal neighbours become one."""
-  merged = []
-  for start, name in phones:
-    name = _MERGED.get(name, name)
-    if merged and merged[-1][1] == name == 'pau':
-      continue
-    if merged and merged[-1][0] == start:  # A phone without a length.
-      merged.pop()
-    merged.append((start, name))
-  starts = [round(start / rate * 1e7) for start, _ in merged]
-  ends = [*starts[1:], round(samples / rate * 1e7)]
-  return [
-    f'{start} {end} {name}\n'
-    for start, end, (_, name) in zip(starts, ends, merged)
-  ]
+def _question(name, pattern, items):
+  patterns = ','.join(pattern.format(item) for item in items.split())
+  return f'QS "{name}" {{{patterns}}}\n'
 
 
 def main():
@@ -161,12 +148,8 @@ def main():
     (_FOLDER / folder).mkdir(exist_ok=True)
   random = np.random.default_rng(0)
   rows = []
-  # What was spoken before changes the voice, hence a process a sentence.
-  with multiprocessing.get_context('spawn').Pool(1, maxtasksperchild=1) as pool:
-    spoken = pool.map(_speak, _SENTENCES, chunksize=1)
-  for i, (text, (speech, rate, phones)) in enumerate(
-    zip(_SENTENCES, spoken), 1
-  ):
+  for i, text in enumerate(_SENTENCES, 1):
+    (speech, rate, _), labels = text_front_end.read_text(text)
     speech *= 10 ** (_PEAK_DBFS / 20) / np.abs(speech).max()
     speech += random.normal(0, 10 ** (_NOISE_DBFS / 20), speech.shape)
     name = f'sample-{i:02d}'
@@ -178,9 +161,10 @@ def main():
       compression_level=1.0,
     )
     (_FOLDER / 'lab' / f'{name}.lab').write_text(
-      ''.join(_label_lines(phones, len(speech), rate)), 'utf-8'
+      text_front_end.write_labels(labels), 'utf-8'
     )
     rows.append(f'{name}|{text}|{text}\n')
+  (_FOLDER / 'questions.hed').write_text(''.join(_questions()), 'utf-8')
   (_FOLDER / 'metadata.csv').write_text(''.join(rows), 'utf-8')
 
 

@@ -1,0 +1,146 @@
+"""What a user asks for -> what a network is told: the input side of generation.
+
+A wish is a recording to copy, labels or a text to speak, or so many seconds of
+whatever comes; and who speaks, under which tags, with which vector.
+"""
+
+from collections.abc import Sequence
+import pathlib
+from typing import NamedTuple
+
+import numpy as np
+
+from data import copies, labels, text, vectors
+from data.conditioning import Conditioning
+from data.corpora import Utterance
+from data.prosody import Prosody
+from wavenet_tf.config import MEL, NONE, UserError
+
+
+class Wish(NamedTuple):
+  """What to generate; each field is a flag.
+
+  Attributes:
+    input: the recording to copy, or None.
+    labels: a label file to speak, or None.
+    text: to speak, or ''.
+    seconds: of audio without local conditioning; 0: not given.
+    speaker: a name of the corpus, or ''.
+    tags: names of the corpus.
+    vector: a `.npy` file, or None.
+  """
+
+  input: Utterance | None = None
+  labels: pathlib.Path | None = None
+  text: str = ''
+  seconds: float = 0.0
+  speaker: str = ''
+  tags: Sequence[str] = ()
+  vector: pathlib.Path | None = None
+
+
+class ModelInputs(NamedTuple):
+  """Conditioning of one utterance.
+
+  Attributes:
+    features: float32 `[1, frames, local_channels]`.
+    global_: float32 `[1, global_channels]`.
+    samples: how many of the frames' samples the utterance lasts.
+    levels: int16 `[samples]` of the recording that is copied, or None.
+  """
+
+  features: np.ndarray
+  global_: np.ndarray
+  samples: int
+  levels: np.ndarray | None = None
+
+
+def model_inputs(
+  wish: Wish, told: Conditioning, prosody_file: pathlib.Path
+) -> ModelInputs:
+  """Turns a wish into conditioning.
+
+  Args:
+    wish: what to generate.
+    told: the conditioning of the run's corpus, `Conditioning.from_manifest`.
+    prosody_file: read where durations or pitch have to be predicted.
+
+  Raises:
+    UserError: naming the flag that is missing, not used, or not usable.
+  """
+  _check_one_source(wish, told.config.conditioning.local)
+  global_ = told.global_(
+    speaker=wish.speaker,
+    tags=wish.tags,
+    vector=vectors.read(wish.vector) if wish.vector else None,
+  )[None]
+  config, levels = told.config.audio, None
+  if wish.input:
+    levels = copies.load(wish.input.path, config)
+    features, samples = _of_recording(wish.input, levels, told), len(levels)
+  elif wish.seconds:
+    samples = round(wish.seconds * config.sample_rate_hz)
+    features = told.local(np.zeros(samples, np.int16), None)
+  else:
+    features = _of_labels(wish, told, prosody_file)
+    samples = len(features) * config.hop_samples
+  return ModelInputs(features[None], global_, samples, levels)
+
+
+def _check_one_source(wish, local):
+  """Exactly one of the flags that say what is heard, one that local knows."""
+  given = [
+    name
+    for name in ('input', 'labels', 'text', 'seconds')
+    if getattr(wish, name)
+  ]
+  usable = {MEL: ('input',), NONE: ('seconds',)}.get(
+    local, ('text', 'labels', 'input')
+  )
+  if len(given) != 1 or given[0] not in usable:
+    raise UserError(
+      f'{" and ".join(f"--{name}" for name in given) or "--mode"}: this run is '
+      f'conditioned on conditioning.local = {local!r}; give '
+      f'{" or ".join(f"--{name}" for name in usable)}, and nothing else of '
+      '--input, --labels, --text, --seconds.'
+    )
+
+
+def _of_recording(utterance, levels, told):
+  timed = None
+  if told.linguistic:
+    rate = told.config.audio.sample_rate_hz
+    timed = labels.aligned(utterance, len(levels), rate)
+    if timed is None:
+      raise UserError(
+        f'--input: {utterance.path} has no label file, which this run is '
+        'conditioned on; put x.lab beside x.wav, or give --text.'
+      )
+  return told.local(levels, timed)
+
+
+def _of_labels(wish, told, prosody_file):
+  """Linguistic features; what only a recording tells is predicted."""
+  if wish.labels:
+    timed = labels.read_label_file(wish.labels)
+    step = told.config.audio.hop_samples / told.config.audio.sample_rate_hz
+    frames = max(1, round(timed[-1].end / labels.UNITS_PER_SECOND / step))
+    features = told.linguistic.frames(timed, frames, told.config.audio)
+    if not told.has_pitch:
+      return features
+    return Prosody.load(prosody_file).with_pitch(features)
+  timed = text.read_text(wish.text).labels
+  _check_phones(timed, told.vocabularies['phones'])
+  return Prosody.load(prosody_file).predict([t.context for t in timed])
+
+
+def _check_phones(timed, known):
+  """The labels of a corpus may have phones of another alphabet."""
+  names = {label.name for label in timed}
+  unknown = sorted(names - set(known))
+  if 2 * len(unknown) > len(names):
+    raise UserError(
+      f'--text: its phones {", ".join(unknown[:8])} are not among those of the '
+      f"recordings' labels ({', '.join(known[:8])} ...), which are not the "
+      'phones of espeak-ng; give --labels.'
+    )

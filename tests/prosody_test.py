@@ -1,0 +1,174 @@
+"""Durations and pitch from labels, on a corpus whose rules are known."""
+
+from conftest import miniature
+from data_test import write
+from linguistic_test import pulses
+import numpy as np
+import pytest
+from sklearn.ensemble import GradientBoostingRegressor
+
+from data import pitch, preparation, prosody, shards, trees
+from data.prosody import Prosody
+from data.trees import Trees
+from wavenet_tf.config import UserError
+
+RATE = 8000
+# Phone -> its length in ms and its pitch in Hz, 0 for silence.
+RULES = {'a': (60, 120.0), 'o': (120, 180.0), 'p': (40, 0.0)}
+QUESTIONS = ''.join(f'QS "C-{name}" {{*-{name}+*}}\n' for name in RULES)
+
+
+def context(names, i):
+  at = ['x', 'x', *names, 'x', 'x']
+  return '{}^{}-{}+{}={}@x_x'.format(*at[i : i + 5])
+
+
+def write_rules(folder, count=8):
+  """Recordings of silence and tones, with the labels that say which."""
+  generator = np.random.default_rng(0)
+  for n in range(count):
+    names = [str(name) for name in generator.choice(list(RULES), 12)]
+    waves, lines, end = [], [], 0
+    for i, name in enumerate(names):
+      milliseconds, f0_hz = RULES[name]
+      samples = milliseconds * RATE // 1000
+      waves.append(
+        pulses(f0_hz, samples / RATE)
+        if f0_hz
+        else generator.integers(-3, 3, samples).astype(np.int16)
+      )
+      start, end = end, end + milliseconds * 10_000
+      lines.append(f'{start} {end} {context(names, i)}\n')
+    write(folder / f'{n}.wav', np.concatenate(waves))
+    (folder / f'{n}.lab').write_text(''.join(lines))
+  (folder / 'questions.hed').write_text(QUESTIONS)
+  return folder
+
+
+@pytest.fixture(scope='module')
+def prepared(tmp_path_factory):
+  root = tmp_path_factory.mktemp('rules')
+  config = miniature(
+    conditioning__local='linguistic',
+    audio__hop_samples=40,
+    conditioning__upsample_factors=(5, 8),
+  )
+  write_rules(root / 'corpus')
+  manifest = preparation.prepare(config, root / 'corpus', root / 'data')
+  return config, root / 'data', manifest
+
+
+@pytest.fixture(scope='module')
+def trained(prepared):
+  _, folder, manifest = prepared
+  return prosody.train(folder, manifest)
+
+
+def test_rules_are_learned(prepared, trained):
+  _, folder, manifest = prepared
+  errors = prosody.evaluate(trained, folder, manifest)
+  assert errors.phones == 12 and errors.frames > 100
+  assert errors.duration_ms < 1 < errors.duration_spread_ms
+  assert errors.log_f0_semitones < 0.5 * errors.log_f0_spread_semitones
+  assert errors.voicing_accuracy > 0.9
+
+
+def test_predictions_have_the_layout_of_preparation(prepared, trained):
+  _, _, manifest = prepared
+  names = ['p', 'a', 'o', 'p', 'o']
+  contexts = [context(names, i) for i in range(len(names))]
+  found = trained.predict(contexts)
+  assert found.dtype == np.float32
+  assert manifest.features['local_names'][-2:] == list(pitch.FEATURE_NAMES)
+  # 40 + 60 + 120 + 40 + 120 ms of 5 ms each.
+  assert found.shape == (76, manifest.local_channels)
+  frames = [8, 12, 24, 8, 24]
+  np.testing.assert_array_equal(
+    found[:, :3].argmax(1), np.repeat([2, 0, 1, 2, 1], frames)
+  )
+  contour = pitch.from_features(found[:, -2:])
+  for name, start in (('a', 8), ('o', 20), ('o', 52)):
+    middle = start + RULES[name][0] // 10
+    assert contour.voiced[middle]
+    assert np.exp(contour.log_f0[middle]) == pytest.approx(
+      RULES[name][1], rel=0.1
+    )
+
+
+def test_a_file_says_the_same(trained, tmp_path):
+  contexts = [context(['a', 'o', 'p'], i) for i in range(3)]
+  trained.save(tmp_path / 'prosody.npz')
+  assert [p.name for p in tmp_path.iterdir()] == ['prosody.npz']
+  again = Prosody.load(tmp_path / 'prosody.npz')
+  np.testing.assert_array_equal(
+    again.predict(contexts), trained.predict(contexts)
+  )
+
+
+def test_training_again_gives_the_same(prepared, trained):
+  _, folder, manifest = prepared
+  again = prosody.train(folder, manifest)
+  for name, kept in trained.models.items():
+    for a, b in zip(kept, again.models[name]):
+      np.testing.assert_array_equal(a, b)
+
+
+def test_a_large_corpus_is_thinned(prepared, monkeypatch):
+  _, folder, manifest = prepared
+  whole = prosody.evaluate(prosody.train(folder, manifest), folder, manifest)
+  monkeypatch.setattr(prosody, '_MOST_FRAMES', 60)
+  thinned = prosody.evaluate(prosody.train(folder, manifest), folder, manifest)
+  assert 40 <= thinned.frames <= 60 < whole.frames
+  assert thinned.phones == whole.phones
+
+
+def test_trees_as_arrays_are_those_of_scikit_learn(generator):
+  inputs = generator.uniform(size=(200, 5)).astype(np.float32)
+  targets = np.sin(5 * inputs[:, 0]) + inputs[:, 1] * inputs[:, 2]
+  model = GradientBoostingRegressor(**trees.BOOSTING).fit(inputs, targets)
+  others = generator.uniform(-1, 2, size=(50, 5)).astype(np.float32)
+  np.testing.assert_allclose(
+    Trees.fit(inputs, targets).predict(others), model.predict(others)
+  )
+
+
+def test_what_is_no_prosody_file(tmp_path):
+  path = tmp_path / 'prosody.npz'
+  with pytest.raises(UserError, match='run --mode=train_prosody first'):
+    Prosody.load(path)
+  for content in b'', b'nonsense', b'PK\x03\x04':
+    path.write_bytes(content)
+    with pytest.raises(UserError, match='is not a prosody file'):
+      Prosody.load(path)
+  np.savez(path, other=np.zeros(2))
+  with pytest.raises(UserError, match='is not a prosody file'):
+    Prosody.load(path)
+
+
+def test_a_corpus_without_linguistic_features(prepared):
+  _, folder, manifest = prepared
+  features = {**manifest.features, 'local': 'mel'}
+  with pytest.raises(UserError, match=r"local = 'mel', expected linguistic"):
+    prosody.train(folder, manifest._replace(features=features))
+
+
+def test_without_log_f0_there_are_durations_alone(tmp_path):
+  config = miniature(
+    conditioning__local='linguistic', conditioning__log_f0=False
+  )
+  corpus = write_rules(tmp_path / 'corpus', 4)
+  manifest = preparation.prepare(config, corpus, tmp_path / 'data')
+  found = prosody.train(tmp_path / 'data', manifest)
+  assert list(found.models) == ['duration']
+  predicted = found.predict([context(['a'], 0)])
+  assert predicted.shape == (60 * 8 // 20, manifest.local_channels)
+  errors = prosody.evaluate(found, tmp_path / 'data', manifest)
+  assert np.isnan(errors.log_f0_semitones)
+  (example,) = shards.read_examples(
+    tmp_path / 'data', manifest, shards.VALIDATION
+  )
+  assert example.features.shape[1] == manifest.local_channels == 6
+
+
+if __name__ == '__main__':
+  raise SystemExit(pytest.main([__file__]))
