@@ -21,8 +21,10 @@ from benchmarks.results import Ceiling
 TYPES = ('float32', 'bfloat16')
 # How a product is executed: by XLA, or by TensorFlow's own kernels (oneDNN).
 _EXECUTORS = {'XLA': True, 'TensorFlow': False}
-# A run of a product's chain takes about as many operations as this.
+# A run of a product's chain has about as many operations as this, but no more
+# pairs of products than that.
 _FLOPS_OF_A_RUN = 2e9
+_PAIRS_OF_A_RUN = 200
 
 
 def _random(generator, shape, dtype):
@@ -49,7 +51,8 @@ class ProductRate:
     there = _random(generator, [inputs, outputs], dtype)
     back = _random(generator, [outputs, inputs], dtype)
     flops = 2.0 * rows * inputs * outputs
-    pairs = max(1, round(_FLOPS_OF_A_RUN / (2 * flops)))
+    pairs = round(_FLOPS_OF_A_RUN / (2 * flops))
+    pairs = min(max(pairs, 1), _PAIRS_OF_A_RUN)
 
     def chain(x):
       return tf.while_loop(

@@ -3,8 +3,8 @@
 import pathlib
 import tempfile
 
-from benchmarks import ceilings, configurations, machine, steps
-from benchmarks.results import Table
+from benchmarks import ceilings, configurations, steps
+from benchmarks.results import Lines
 from benchmarks.settings import Settings
 from wavenet_tf import objectives, presets
 from wavenet_tf.config import Config
@@ -12,8 +12,8 @@ from wavenet_tf.student import build_student
 from wavenet_tf.teacher import build_teacher
 
 
-def measure(settings: Settings, config: Config | None = None) -> Table:
-  """The table; `config` is by default the preset `small`."""
+def measure(settings: Settings, config: Config | None = None) -> Lines:
+  """Its lines; `config` is by default the preset `small`."""
   config = config or presets.preset('small')
   sizes = config.train_student
   teacher = configurations.randomize(build_teacher(config))
@@ -40,9 +40,7 @@ def measure(settings: Settings, config: Config | None = None) -> Table:
       rivals=[],
     )
   taps = config.student.kernel_size * config.student.residual_channels
-  return Table(
-    'distillation',
-    settings.threads,
+  return Lines(
     '; '.join(
       configurations.sizes(config, name) for name in ('student', 'teacher')
     ),
@@ -50,5 +48,4 @@ def measure(settings: Settings, config: Config | None = None) -> Table:
       step.samples, taps, 2 * config.student.gate_channels, settings.repeats
     ),
     [figure],
-    machine.peak_memory_bytes(),
   )

@@ -14,7 +14,7 @@ from benchmarks import (
   peers,
   second_start,
 )
-from benchmarks.results import Ceiling, Figure, Table
+from benchmarks.results import Ceiling, Figure, Lines
 from benchmarks.settings import Settings
 from wavenet_tf import sampling
 from wavenet_tf.config import Config
@@ -31,8 +31,8 @@ def measure(
   chunks: int = 4,
   peer_samples: int = 200,
   chain_steps: int = 2000,
-) -> Table:
-  """The table.
+) -> Lines:
+  """Its lines.
 
   Args:
     settings: of the command line.
@@ -58,14 +58,11 @@ def measure(
   figures += _lengths(settings, generator, config, batches[0])
   if settings.second_start:
     figures[0].notes.update(second_start.seconds(settings.threads, config))
-  return Table(
-    'generation',
-    settings.threads,
+  return Lines(
     configurations.sizes(config, 'teacher')
     + f'; {teacher.count_params():,} weights, {len(waiting)} products a step',
     limits,
     figures,
-    machine.peak_memory_bytes(),
   )
 
 

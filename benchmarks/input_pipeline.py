@@ -7,8 +7,8 @@ import tempfile
 
 import numpy as np
 
-from benchmarks import configurations, harness, machine
-from benchmarks.results import Figure, Table
+from benchmarks import configurations, harness
+from benchmarks.results import Figure, Lines
 from benchmarks.settings import Settings
 from data import dataset, shards
 from wavenet_tf.config import Config
@@ -21,8 +21,8 @@ def measure(
   utterances: int = 24,
   seconds: float = 6.0,
   batches: int = 200,
-) -> Table:
-  """The table.
+) -> Lines:
+  """Its lines.
 
   Args:
     settings: of the command line.
@@ -63,14 +63,11 @@ def measure(
   )
   for step, rate in training_rates.items():
     figure.notes[f'times the rate of {step}'] = figure.samples_per_second / rate
-  return Table(
-    'input',
-    settings.threads,
+  return Lines(
     f'{utterances} utterances of about {seconds:g} s, '
     f'{config.audio.mel_bins} mels, hop {config.audio.hop_samples}',
     [],
     [figure],
-    machine.peak_memory_bytes(),
   )
 
 

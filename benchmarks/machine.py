@@ -5,6 +5,7 @@ import os
 import pathlib
 import platform
 import re
+import time
 
 from wavenet_tf.config import UserError
 
@@ -64,6 +65,38 @@ def pin(threads: int) -> None:
     )
   # The last ones: what else runs is often on the first.
   os.sched_setaffinity(0, cores[-threads:])
+
+
+class Load:
+  """What other programs take of this process' cores, from now on."""
+
+  def __init__(self):
+    self._cores = os.sched_getaffinity(0)
+    self._start = self._read()
+
+  def others_share(self) -> float:
+    """Their share of the cores' time since this object was made, 0 to 1.
+
+    Children count as ours as soon as they have ended.
+    """
+    wall, busy, own = (
+      now - then for now, then in zip(self._read(), self._start)
+    )
+    return min(max((busy - own) / (wall * len(self._cores)), 0.0), 1.0)
+
+  def _read(self):
+    """-> seconds on the clock, of the cores at work, and of our own work."""
+    tick = os.sysconf('SC_CLK_TCK')
+    busy = 0.0
+    for line in pathlib.Path('/proc/stat').read_text('utf-8').splitlines():
+      found = re.match(r'cpu(\d+) ', line)
+      if found and int(found[1]) in self._cores:
+        user, nice, system, _, _, *rest = map(int, line.split()[1:])
+        # Interrupts, and what the host took; guests are in `user` already.
+        busy += (user + nice + system + sum(rest[:3])) / tick
+    times = os.times()
+    own = sum(times[:4])
+    return time.monotonic(), busy, own
 
 
 def peak_memory_bytes() -> int:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pathlib
+from typing import NamedTuple
 
 from benchmarks import harness
 from wavenet_tf import config as config_lib
@@ -80,16 +81,24 @@ class Ceiling:
   gflops: float
 
 
+class Lines(NamedTuple):
+  """What a table says; its configuration in words."""
+
+  configuration: str
+  ceilings: list[Ceiling]
+  figures: list[Figure]
+
+
 @dataclasses.dataclass(frozen=True)
 class Table:
-  """All figures of one path at one number of threads.
+  """The lines of one path at one number of threads.
 
   Attributes:
     name: as on the command line.
     threads: cores that the process was kept on.
-    configuration: in words.
-    ceilings, figures: lines.
+    configuration, ceilings, figures: as in `Lines`.
     peak_memory_bytes: of the process that made this table and no other.
+    others_share: of these cores' time, what other programs took meanwhile.
   """
 
   name: str
@@ -98,6 +107,7 @@ class Table:
   ceilings: list[Ceiling]
   figures: list[Figure]
   peak_memory_bytes: int
+  others_share: float
 
   def to_json(self) -> dict:
     return {

@@ -14,12 +14,11 @@ from wavenet_tf.config import Config
 def seconds(threads: int, config: Config) -> dict[str, float]:
   """Seconds from the first call of a `Generator` to its first chunk."""
   with tempfile.TemporaryDirectory() as cache:
-    return {
-      f'first chunk of a {which} start with a persistent cache, s': processes.call(
-        _first_chunk, threads, config, cache
-      )
-      for which in ('first', 'second')
-    }
+    found = {}
+    for start in 'first', 'second':
+      what = f'first chunk of a {start} start with a persistent cache, s'
+      found[what] = processes.call(_first_chunk, threads, config, cache)
+  return found
 
 
 def _first_chunk(threads, config, cache):

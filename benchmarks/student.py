@@ -10,10 +10,9 @@ from benchmarks import (
   configurations,
   flops,
   harness,
-  machine,
   peers,
 )
-from benchmarks.results import Figure, Table
+from benchmarks.results import Figure, Lines
 from benchmarks.settings import Settings
 from wavenet_tf import presets, sampling
 from wavenet_tf.config import Config
@@ -24,8 +23,8 @@ def measure(
   settings: Settings,
   configs: dict[str, Config] | None = None,
   seconds: float = 1.0,
-) -> Table:
-  """The table.
+) -> Lines:
+  """Its lines.
 
   Args:
     settings: of the command line.
@@ -48,16 +47,13 @@ def measure(
       )
       if limit.what not in [known.what for known in limits]
     ]
-  return Table(
-    'student',
-    settings.threads,
+  return Lines(
     '; '.join(
       f'{name}: {configurations.sizes(config, "student")}'
       for name, config in configs.items()
     ),
     limits,
     figures,
-    machine.peak_memory_bytes(),
   )
 
 

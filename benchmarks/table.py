@@ -9,7 +9,11 @@ def text(table: Table) -> str:
   """Heading, ceilings, one line a figure, and what belongs to it below."""
   threads = f'{table.threads} thread' + 's' * (table.threads > 1)
   memory = f'peak memory {table.peak_memory_bytes / _MEBIBYTE:,.0f} MiB'
-  lines = [f'{table.name}: {threads}, {memory}', f'  {table.configuration}']
+  others = f'other programs took {table.others_share:.0%} of the time'
+  lines = [
+    f'{table.name}: {threads}, {memory}, {others}',
+    f'  {table.configuration}',
+  ]
   lines += [
     f'  ceiling  {c.gflops:8.1f} GFLOP/s  {c.what}' for c in table.ceilings
   ]

@@ -6,10 +6,11 @@ from benchmarks import (
   distillation,
   generation,
   input_pipeline,
+  machine,
   student,
   training,
 )
-from benchmarks.results import Table
+from benchmarks.results import Lines, Table
 from benchmarks.settings import Settings
 
 
@@ -24,6 +25,18 @@ def measure(
     training_rates: of steps measured before, for `input`.
   """
   tf.config.threading.set_intra_op_parallelism_threads(settings.threads)
+  load = machine.Load()
+  lines = _lines(name, settings, training_rates)
+  return Table(
+    name,
+    settings.threads,
+    *lines,
+    peak_memory_bytes=machine.peak_memory_bytes(),
+    others_share=load.others_share(),
+  )
+
+
+def _lines(name, settings, training_rates) -> Lines:
   if name == 'input':
     return input_pipeline.measure(settings, training_rates)
   tables = {

@@ -7,19 +7,18 @@ from benchmarks import (
   ceilings,
   configurations,
   generation,
-  machine,
   peers,
   steps,
 )
-from benchmarks.results import Table
+from benchmarks.results import Lines
 from benchmarks.settings import Settings
 from wavenet_tf import objectives
 from wavenet_tf.config import Config
 from wavenet_tf.teacher import build_teacher
 
 
-def measure(settings: Settings, config: Config | None = None) -> Table:
-  """The table; `config` is by default that of `configurations`."""
+def measure(settings: Settings, config: Config | None = None) -> Lines:
+  """Its lines; `config` is by default that of `configurations`."""
   config = config or configurations.autoregressive()
   sizes = config.train_teacher
   teacher = configurations.randomize(build_teacher(config))
@@ -51,11 +50,8 @@ def measure(settings: Settings, config: Config | None = None) -> Table:
     )
   width = 2 * config.teacher.gate_channels
   taps = config.teacher.kernel_size * config.teacher.residual_channels
-  return Table(
-    'training',
-    settings.threads,
+  return Lines(
     configurations.sizes(config, 'teacher'),
     ceilings.rates(step.samples, taps, width, settings.repeats),
     [figure],
-    machine.peak_memory_bytes(),
   )
