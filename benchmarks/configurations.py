@@ -120,4 +120,5 @@ def batch(audio: AudioConfig, batch_size: int, crop_samples: int) -> Batch:
     tf.constant(np.clip(levels, -32768, 32767), tf.int32),
     features(audio, batch_size, frames),
     tf.zeros([batch_size, 0], tf.int32),
+    tf.zeros([batch_size, 0]),
   )

@@ -45,7 +45,7 @@ def measure(
   config = config or configurations.autoregressive()
   teacher = configurations.randomize(build_teacher(config))
   found = flops.products(teacher, config.conditioning.upsample_factors)
-  waiting = [product for product in found if product.waits]
+  waiting = flops.of_a_step(found)
   generator = sampling.Generator(teacher, config)
   figures, limits = [], []
   for batch in batches:

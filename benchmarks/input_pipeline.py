@@ -42,7 +42,7 @@ def measure(
       dataset.training_batches(
         folder,
         manifest,
-        config.audio,
+        config,
         batch_size=sizes.batch_size,
         crop_samples=sizes.crop_samples,
         shuffle_megabytes=config.data.shuffle_megabytes,
@@ -94,7 +94,10 @@ def write_corpus(
   shards.write_manifest(
     folder,
     shards.make_manifest(
-      corpus={'audio': dataclasses.asdict(audio)},
+      corpus={
+        'audio': dataclasses.asdict(audio),
+        'local_channels': config.local_channels,
+      },
       vocabularies={},
       utterances=entries,
       rejected=[],

@@ -59,7 +59,7 @@ def measure(
 
 def _largest(found):
   """The shape of the product with most operations in a pass."""
-  at_audio_rate = [p for p in found if p.per_sample == 1 and p.waits]
+  at_audio_rate = [p for p in found if p.waiting_inputs]
   best = max(at_audio_rate, key=lambda p: p.flops_per_sample)
   return best.inputs, best.outputs
 
@@ -80,7 +80,7 @@ class _Speaker:
     )
     self.samples = self.frames * audio.hop_samples
     self._mel = configurations.features(audio, 1, self.frames)
-    self._synthesizer = sampling.Synthesizer(student, audio)
+    self._synthesizer = sampling.Synthesizer(student, config)
     # A stream needs more than a chunk, or its length would be no stream's.
     self._long = configurations.features(
       audio, 1, 2 * sampling.NOISE_BLOCK_FRAMES

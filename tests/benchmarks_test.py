@@ -98,7 +98,7 @@ def test_a_teacher_by_hand():
   waiting = (2 * 1) * 8 + blocks + head
   conditioning = 6 * (6 * 2 * 6)
   upsampler = (3 * 8) * 6 / 20 + (3 * 6) * (4 * 6) / 20 + (3 * 6) * (5 * 6) / 5
-  assert flops.total([p for p in found if p.waits]) == 2 * waiting
+  assert flops.total(flops.of_a_step(found)) == 2 * waiting
   assert flops.total(found) == pytest.approx(
     2 * (waiting + conditioning + upsampler)
   )
@@ -109,13 +109,13 @@ def test_a_student_by_hand():
   found = flops.products(build_student(miniature()), (4, 5))
   layers = 7 * ((2 * 8) * (2 * 6) + 6 * 8)
   flows = layers + 2 * ((2 * 1) * 8 + 8 * 8 + 8 * 2)
-  assert flops.total([p for p in found if p.waits]) == 2 * flows
+  assert flops.total(flops.of_a_step(found)) == 2 * flows
 
 
 def test_products_of_a_pass_take_the_sum_of_their_times():
   """Twice the products take twice the time, at the rate of one shape."""
-  once = ceilings.Products([Product(16, 16)], 64, 'float32')
-  twice = ceilings.Products([Product(16, 16)] * 2, 64, 'float32')
+  once = ceilings.Products([Product(16, 16, 16)], 64, 'float32')
+  twice = ceilings.Products([Product(16, 16, 16)] * 2, 64, 'float32')
   rate = 1e9
   for contender in once, twice:
     contender._rates = dict.fromkeys(contender._rates, lambda: rate)
@@ -126,7 +126,7 @@ def test_products_of_a_pass_take_the_sum_of_their_times():
 @pytest.mark.parametrize('form', ceilings.CHAIN_FORMS, ids=lambda f: f.name)
 def test_every_product_of_the_chain_counts(form):
   """A chain whose result did not depend on a weight could leave it out."""
-  found = [Product(4, 6), Product(6, 3), Product(3, 4)]
+  found = [Product(4, 6, 4), Product(6, 3, 6), Product(3, 4, 3)]
   chain = ceilings.StepChain(found, 2, 5, form)
   assert chain() > 0
   assert chain.flops == 2 * 2 * (24 + 18 + 12)
@@ -143,7 +143,7 @@ def test_every_product_of_the_chain_counts(form):
 
 
 def test_the_forms_of_a_chain_say_the_same():
-  found = [Product(4, 6), Product(6, 3), Product(3, 4)]
+  found = [Product(4, 6, 4), Product(6, 3, 6), Product(3, 4, 3)]
   values = {}
   for form in ceilings.CHAIN_FORMS:
     chain = ceilings.StepChain(found, 1, 4, form)
@@ -371,7 +371,7 @@ def test_input_in_miniature():
   )
 
 
-def test_a_second_start_reuses_what_the_first_one_compiled():
+def test_both_starts_of_a_program_are_timed():
   found = second_start.seconds(1, mu_law())
   assert len(found) == 2 and min(found.values()) > 0
 
