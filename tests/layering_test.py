@@ -28,7 +28,9 @@ def test_every_module_has_a_layer():
 @pytest.mark.parametrize('module', OURS)
 def test_wavenet_tf_imports_only_lower_layers(module):
   for imported in imports_of(module):
-    assert not imported.startswith(('data/', 'train_main', 'serving/'))
+    assert not imported.startswith(
+      ('data/', 'train_main', 'serving/', 'benchmarks/')
+    )
     if imported in LEVEL:
       assert LEVEL[imported] < LEVEL[module], f'{module} -> {imported}'
 
@@ -41,6 +43,13 @@ def test_data_imports_only_configuration_and_audio(module):
 
 def test_the_client_imports_nothing_of_ours():
   assert not {n for n in imports_of('serving/client') if n in MODULES}
+
+
+def test_benchmarks_are_imported_by_benchmarks_alone():
+  for module in MODULES:
+    if not module.startswith(('benchmarks/', 'tests/benchmarks')):
+      found = imports_of(module)
+      assert not [name for name in found if name.startswith('benchmarks/')]
 
 
 def test_only_decoding_knows_audio_formats():

@@ -11,6 +11,7 @@ _FOLDERS = (
   'data/sample',
   'docs',
   'serving',
+  'benchmarks',
   'tests',
   '.',
 )

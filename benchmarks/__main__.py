@@ -1,0 +1,135 @@
+"""The benchmark: flags, and one fresh process for every table.
+
+python -m benchmarks                        # every table
+python -m benchmarks generation student     # some
+python -m benchmarks --peer_dir=../wavenet_vocoder --json=speed.json
+"""
+
+import dataclasses
+import os
+import pathlib
+import sys
+
+# TensorFlow's start-up remarks would bury the tables.
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+
+# pylint: disable=g-import-not-at-top,wrong-import-position
+from absl import app, flags
+
+from benchmarks import machine, peers, processes, results, table
+from benchmarks.settings import Settings
+from wavenet_tf.config import UserError
+
+# pylint: enable=g-import-not-at-top,wrong-import-position
+
+FLAGS = flags.FLAGS
+flags.DEFINE_integer(
+  'threads',
+  None,
+  'Cores of the process, to which it is pinned (default: what each table is '
+  'about: 1 for generation and input, 2 for training and distillation, first '
+  '1, then 2 for the student).',
+  lower_bound=1,
+)
+flags.DEFINE_integer(
+  'repeats', 5, 'Rounds that count, after one of warm-up.', lower_bound=1
+)
+flags.DEFINE_string('json', None, 'File for all figures.')
+flags.DEFINE_multi_string(
+  'peer_dir',
+  [],
+  'Source folder of wavenet_vocoder, ParallelWaveGAN or ClariNet, to run in '
+  'turns with ours; may be repeated.',
+)
+flags.DEFINE_string(
+  'peer_python', sys.executable, 'Interpreter that has what the peers import.'
+)
+flags.DEFINE_list(
+  'stream_seconds',
+  ['1', '10'],
+  'generation: lengths of audio whose cost per second is compared.',
+)
+
+# The usual numbers of threads of each table, in their order.
+_TABLES = {
+  'generation': (1,),
+  'student': (1, 2),
+  'training': (2,),
+  'distillation': (2,),
+  'input': (1,),
+}
+# What the input has to keep up with.
+_STEPS = ('training', 'distillation')
+
+
+def main(argv):
+  names = argv[1:] or list(_TABLES)
+  for name in names:
+    if name not in _TABLES:
+      raise app.UsageError(
+        f'Not a table: {name!r}; expected some of {", ".join(_TABLES)}.'
+      )
+  try:
+    _run(names)
+  except UserError as error:
+    print(f'\n{error}', file=sys.stderr)
+    return 1
+  return 0
+
+
+def _run(names):
+  """Measures one table after the other; prints and saves each at once."""
+  settings = Settings(
+    threads=0,
+    repeats=FLAGS.repeats,
+    sources=tuple(peers.recognise(pathlib.Path(d)) for d in FLAGS.peer_dir),
+    peer_python=pathlib.Path(FLAGS.peer_python),
+    stream_seconds=_stream_seconds(),
+  )
+  about = machine.describe()
+  print(f'{about["cpu"]}, {about["cores"]} cores, {about["system"]}')
+  print(', '.join(f'{k} {v}' for k, v in about['packages'].items()))
+  measured = []
+  for name in _with_steps(names):
+    for threads in (FLAGS.threads,) if FLAGS.threads else _TABLES[name]:
+      found = processes.measure(
+        name,
+        dataclasses.replace(settings, threads=threads),
+        _training_rates(measured),
+      )
+      measured.append(found)
+      print(f'\n{table.text(found)}', flush=True)
+      if FLAGS.json:
+        results.write(pathlib.Path(FLAGS.json), about, measured)
+
+
+def _stream_seconds() -> tuple[float, ...]:
+  try:
+    return tuple(map(float, FLAGS.stream_seconds))
+  except ValueError as error:
+    raise UserError(
+      f'--stream_seconds: found {",".join(FLAGS.stream_seconds)}, expected '
+      'numbers such as 1,10,60.'
+    ) from error
+
+
+def _with_steps(names):
+  """The input is compared with training steps of the same run."""
+  if 'input' in names and not set(_STEPS) & set(names):
+    names = [*_STEPS, *names]
+  return [name for name in _TABLES if name in names]
+
+
+def _training_rates(measured) -> dict[str, float]:
+  return {
+    f'a step of {found.name}, {found.threads} threads': (
+      figure.samples_per_second
+    )
+    for found in measured
+    if found.name in _STEPS
+    for figure in found.figures
+  }
+
+
+if __name__ == '__main__':
+  app.run(main)

@@ -1,0 +1,51 @@
+"""A step of probability density distillation, student and teacher."""
+
+import pathlib
+import tempfile
+
+from benchmarks import ceilings, configurations, steps
+from benchmarks.results import Lines
+from benchmarks.settings import Settings
+from wavenet_tf import objectives, presets
+from wavenet_tf.config import Config
+from wavenet_tf.student import build_student
+from wavenet_tf.teacher import build_teacher
+
+
+def measure(settings: Settings, config: Config | None = None) -> Lines:
+  """Its lines; `config` is by default the preset `small`."""
+  config = config or presets.preset('small')
+  sizes = config.train_student
+  teacher = configurations.randomize(build_teacher(config))
+  teacher.trainable = False
+  student = configurations.randomize(build_student(config), seed=1)
+  found = steps.repeated(student, config, steps.LEARNING)
+  found += steps.repeated(teacher, config, steps.FROZEN)
+  loss_fn = objectives.student_objective(
+    teacher, student, config.distillation, config.audio.sample_rate_hz
+  )
+  with tempfile.TemporaryDirectory() as folder:
+    step = steps.Step(
+      student,
+      loss_fn,
+      sizes,
+      steps.batch_of(config, sizes),
+      pathlib.Path(folder),
+    )
+    figure = steps.figure(
+      f'{sizes.batch_size} x {sizes.crop_samples:,} samples',
+      step,
+      found,
+      settings.repeats,
+      rivals=[],
+    )
+  taps = config.student.kernel_size * config.student.residual_channels
+  return Lines(
+    '; '.join(
+      configurations.sizes(config, name) for name in ('student', 'teacher')
+    ),
+    ceilings.rates(
+      step.samples, taps, 2 * config.student.gate_channels, settings.repeats
+    ),
+    [figure],
+  )

@@ -1,0 +1,144 @@
+"""The student: one pass over an utterance, and the stream's first chunk."""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from benchmarks import (
+  ceilings,
+  configurations,
+  flops,
+  harness,
+  peers,
+)
+from benchmarks.results import Figure, Lines
+from benchmarks.settings import Settings
+from wavenet_tf import presets, sampling
+from wavenet_tf.config import Config
+from wavenet_tf.student import build_student
+
+
+def measure(
+  settings: Settings,
+  configs: dict[str, Config] | None = None,
+  seconds: float = 1.0,
+) -> Lines:
+  """Its lines.
+
+  Args:
+    settings: of the command line.
+    configs: by name; the first one is compared with the peers.
+    seconds: of audio that a pass computes, about.
+  """
+  configs = configs or {
+    'one flow of 30': configurations.single_flow(),
+    'the student of 2017': presets.preset('parallel_wavenet_2017'),
+  }
+  figures, limits = [], []
+  for name, config in configs.items():
+    speaker = _Speaker(config, seconds)
+    with_peers = not figures
+    figures.append(_figure(settings, name, speaker, with_peers))
+    limits += [
+      limit
+      for limit in ceilings.rates(
+        speaker.samples, *_largest(speaker.products), settings.repeats
+      )
+      if limit.what not in [known.what for known in limits]
+    ]
+  return Lines(
+    '; '.join(
+      f'{name}: {configurations.sizes(config, "student")}'
+      for name, config in configs.items()
+    ),
+    limits,
+    figures,
+  )
+
+
+def _largest(found):
+  """The shape of the product with most operations in a pass."""
+  at_audio_rate = [p for p in found if p.waiting_inputs]
+  best = max(at_audio_rate, key=lambda p: p.flops_per_sample)
+  return best.inputs, best.outputs
+
+
+class _Speaker:
+  """A student with random weights and something to say."""
+
+  def __init__(self, config: Config, seconds: float):
+    self.config = config
+    student = configurations.randomize(build_student(config))
+    self.weights = student.count_params()
+    self.products = flops.products(
+      student, config.conditioning.upsample_factors
+    )
+    audio = config.audio
+    self.frames = max(
+      1, round(seconds * audio.sample_rate_hz / audio.hop_samples)
+    )
+    self.samples = self.frames * audio.hop_samples
+    self._mel = configurations.features(audio, 1, self.frames)
+    self._synthesizer = sampling.Synthesizer(student, config)
+    # A stream needs more than a chunk, or its length would be no stream's.
+    self._long = configurations.features(
+      audio, 1, 2 * sampling.NOISE_BLOCK_FRAMES
+    )
+
+  def one_pass(self):
+    seed = tf.constant([[1, 2]])
+    _check(self._synthesizer.synthesize(self._mel, seed).numpy())
+
+  def first_chunk(self):
+    _check(next(self._synthesizer.chunks(self._long, [1, 2])).waveform.numpy())
+
+
+def _check(waveform):
+  if not np.isfinite(waveform).all() or not waveform.any():
+    raise ArithmeticError('The student said nothing.')
+
+
+def _figure(settings, name, speaker, with_peers) -> Figure:
+  compile_seconds = harness.first_call_seconds(speaker.one_pass)
+  harness.first_call_seconds(speaker.first_chunk)
+  limits = {
+    f'its products at the best {dtype} rate': ceilings.Products(
+      speaker.products, speaker.samples, dtype
+    )
+    for dtype in ceilings.TYPES
+  }
+  others = settings if with_peers else without_peers(settings)
+  work = {'frames': speaker.frames, 'mel_bins': speaker.config.audio.mel_bins}
+  with (
+    peers.working(others, peers.PARALLEL_WAVEGAN, 'student', **work) as gans,
+    peers.working(others, peers.CLARINET, 'student', **work) as clarinets,
+  ):
+    rivals = [*gans, *clarinets]
+    contenders = {
+      'ours': harness.timed(speaker.one_pass),
+      'first': harness.timed(speaker.first_chunk),
+      **limits,
+      **{peer.name: peer for peer in rivals},
+    }
+    seconds = harness.alternate(contenders, settings.repeats)
+    ours = seconds['ours']
+    return Figure(
+      f'{name}, one pass',
+      speaker.samples,
+      ours,
+      speaker.config.audio.sample_rate_hz,
+      first_chunk_seconds=harness.median(seconds['first']),
+      compile_seconds=compile_seconds,
+      flops_per_sample=flops.total(speaker.products),
+      ceilings={limit: harness.ratio(seconds[limit], ours) for limit in limits},
+      peers=[
+        peer.compare(seconds[peer.name], ours, speaker.samples)
+        for peer in rivals
+      ],
+      notes={'weights': speaker.weights},
+    )
+
+
+def without_peers(settings: Settings) -> Settings:
+  return dataclasses.replace(settings, sources=())

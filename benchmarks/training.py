@@ -1,0 +1,57 @@
+"""A training step of the teacher: gradient, clipping, Adam, average."""
+
+import pathlib
+import tempfile
+
+from benchmarks import (
+  ceilings,
+  configurations,
+  generation,
+  peers,
+  steps,
+)
+from benchmarks.results import Lines
+from benchmarks.settings import Settings
+from wavenet_tf import objectives
+from wavenet_tf.config import Config
+from wavenet_tf.teacher import build_teacher
+
+
+def measure(settings: Settings, config: Config | None = None) -> Lines:
+  """Its lines; `config` is by default that of `configurations`."""
+  config = config or configurations.autoregressive()
+  sizes = config.train_teacher
+  teacher = configurations.randomize(build_teacher(config))
+  found = steps.repeated(teacher, config, steps.LEARNING)
+  work = {
+    'batch': sizes.batch_size,
+    'samples': sizes.crop_samples,
+    **generation.teacher_sizes(config),
+  }
+  with (
+    tempfile.TemporaryDirectory() as folder,
+    peers.working(
+      settings, peers.WAVENET_VOCODER, 'training', **work
+    ) as rivals,
+  ):
+    step = steps.Step(
+      teacher,
+      objectives.teacher_objective(teacher),
+      sizes,
+      steps.batch_of(config, sizes),
+      pathlib.Path(folder),
+    )
+    figure = steps.figure(
+      f'{sizes.batch_size} x {sizes.crop_samples:,} samples',
+      step,
+      found,
+      settings.repeats,
+      rivals,
+    )
+  width = 2 * config.teacher.gate_channels
+  taps = config.teacher.kernel_size * config.teacher.residual_channels
+  return Lines(
+    configurations.sizes(config, 'teacher'),
+    ceilings.rates(step.samples, taps, width, settings.repeats),
+    [figure],
+  )
