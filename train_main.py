@@ -317,7 +317,7 @@ def train_classifier(run: Run) -> None:
   print(
     f'Classifier: {len(classes)} {sizes.labels}, receptive field '
     f'{1000 * sizes.receptive_field_samples / rate:.0f} ms and '
-    f'{sizes.frame_layers} frames of {sizes.frame_milliseconds:g} ms to '
+    f'{sizes.frame_reach} frames of {sizes.frame_milliseconds:g} ms to '
     'either side.'
   )
   _seed_initial_weights(settings)

@@ -26,7 +26,7 @@ class Classifier(keras.Model):
 
     y_t = ReLU(W_skip [z_t^1, ..., z_t^layers])
     f_j = mean of y_t over the samples t of frame j
-    f <- ReLU(W * f), `frame_layers` times, width 3
+    f <- ReLU(W * f), `frame_layers` times, width 3, dilated if asked for
     logits_j = W f_j
 
   The same stack also predicts the next sample, as the paper trains both. Its
@@ -40,9 +40,10 @@ class Classifier(keras.Model):
   Call:
     waveform: float32 `[B, T]` in [-1, 1]; samples beyond the last whole frame
       are in no frame.
+    seed: int32 `[2]` of the dropout in training; None for none.
     Returns `ClassifierOutput` with F = T // frame_samples. The parameters at t
     depend on x_<t, the logits of frame j on the samples before the end of frame
-    j + frame_layers.
+    j + frame_reach.
 
   Example:
     ```python
@@ -71,9 +72,14 @@ class Classifier(keras.Model):
     )
     self.frame_convolutions = [
       keras.layers.Conv1D(
-        sizes.frame_channels, 3, padding='same', activation='relu', name=name
+        sizes.frame_channels,
+        3,
+        padding='same',
+        activation='relu',
+        dilation_rate=dilation,
+        name=f'frame_{i}',
       )
-      for name in (f'frame_{i}' for i in range(sizes.frame_layers))
+      for i, dilation in enumerate(sizes.frame_dilations)
     ]
     self.logits = keras.layers.Dense(classes, name='logits')
 
@@ -99,16 +105,28 @@ class Classifier(keras.Model):
     y = tf.reduce_mean(y, 2)
     return tf.ensure_shape(y, [None, None, self.sizes.skip_channels])
 
-  def classify(self, frames):
+  def classify(self, frames, seed=None):
     """Frames `[B, F, skip_channels]` -> logits `[B, F, classes]`."""
-    for convolution in self.frame_convolutions:
-      frames = convolution(frames)
+    frames = self._thinned(frames, seed, 0)
+    for i, convolution in enumerate(self.frame_convolutions, 1):
+      frames = self._thinned(convolution(frames), seed, i)
     return self.logits(frames)
 
-  def call(self, waveform):
+  def call(self, waveform, seed=None):
     gates = self._gates(waveform)
     return ClassifierOutput(
-      self.classify(self.pool(gates)), self.network.head(gates)
+      self.classify(self.pool(gates), seed), self.network.head(gates)
+    )
+
+  def _thinned(self, frames, seed, layer):
+    """Dropout of training, drawn anew for every layer."""
+    if seed is None or not self.sizes.dropout:
+      return frames
+    return tf.nn.experimental.stateless_dropout(
+      frames,
+      self.sizes.dropout,
+      tf.random.experimental.stateless_fold_in(seed, layer),
+      rng_alg='philox',
     )
 
   def activations(self, waveform):

@@ -262,8 +262,16 @@ class ClassifierConfig:
   # Activations are averaged over frames of this length (the paper's 10 ms).
   frame_milliseconds: float = 10.0
   frame_channels: int = 64
-  # Convolutions over frames, each reaching one frame to either side.
+  # Convolutions over frames; the first reaches one frame to either side, each
+  # further one `frame_dilation_growth` times as many as the one before.
   frame_layers: int = 3
+  frame_dilation_growth: int = 1
+  # Share of a frame's features that training leaves out, layer by layer.
+  dropout: float = 0.0
+  # Training hears a crop at another level, and at another speed (and so pitch
+  # and vocal tract), by up to so much.
+  gain_decibels: float = 0.0
+  speed_share: float = 0.0
   # Of the nats per sample beside the frames' cross-entropy; 0: one loss only.
   next_sample_weight: float = 0.1
 
@@ -277,6 +285,17 @@ class ClassifierConfig:
   def receptive_field_samples(self) -> int:
     """Samples before t that the gates at t can see."""
     return 1 + (self.kernel_size - 1) * (sum(self.dilations) + 1)
+
+  @property
+  def frame_dilations(self) -> tuple[int, ...]:
+    return tuple(
+      self.frame_dilation_growth**i for i in range(self.frame_layers)
+    )
+
+  @property
+  def frame_reach(self) -> int:
+    """Frames to either side that the class of a frame can see."""
+    return sum(self.frame_dilations)
 
   def frame_samples(self, sample_rate_hz: int) -> int:
     return round(self.frame_milliseconds * sample_rate_hz / 1000)

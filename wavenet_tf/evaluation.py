@@ -84,42 +84,60 @@ def teacher_likelihood(
 ) -> Likelihood:
   """Bits per sample of whole utterances; at 16 bits, comparable with flac.
 
-  Every sample is scored in its full context: an utterance passes in chunks
-  that hand their state on, so one compiled function serves any length.
-
   Args:
     teacher: with its final weights.
     config: of the run.
-    examples: with `levels` `[T]` and `features` `[frames, channels]`.
+    examples: with `levels` `[T]`, `features` `[frames, channels]` and
+      `global_` `[channels]`.
+  """
+  score = utterance_scorer(teacher, config)
+  nats, samples = 0.0, 0
+  for example in examples:
+    nats -= score(example, example.global_[None])[0]
+    samples += len(example.levels)
+  return Likelihood(distributions.bits(nats) / samples, samples)
+
+
+def utterance_scorer(teacher, config: Config) -> Callable:
+  """-> (example, global vectors `[B, C]`) -> ln p(x | h) `[B]`, nats.
+
+  Every sample of an utterance is scored in its full context, under each of
+  the global vectors: it passes in chunks that hand their state on, so one
+  compiled function serves any length.
   """
   frames = config.evaluate.chunk_frames
   hop = config.audio.hop_samples
 
   @tf.function(jit_compile=True, autograph=False)
-  def score(levels, features, global_, state):
+  def score_chunk(levels, features, global_, state):
     parameters, state = teacher.chunk(
       teacher.output_kind.waveform(levels),
       Conditioning.of(features, global_),
       state,
     )
-    return teacher.output_kind.log_prob(parameters, levels)[0], state
+    return teacher.output_kind.log_prob(parameters, levels), state
 
-  nats, samples = 0.0, 0
-  for example in examples:
-    state = teacher.initial_state(1)
-    features = tf.constant(example.features[None])
-    global_ = tf.constant(example.global_[None])
+  def score(example, global_):
+    batch = len(global_)
+    state = teacher.initial_state(batch)
+    global_ = tf.constant(global_)
+    features = tf.repeat(tf.constant(example.features[None]), batch, 0)
+    nats = np.zeros(batch)
     for index, window in enumerate(
       sampling.windows(features, frames, config.silence)
     ):
       levels = example.levels[index * frames * hop :][: frames * hop]
-      padded = np.pad(levels, [0, frames * hop - len(levels)])[None]
-      log_prob, state = score(
-        tf.constant(padded, tf.int32), window, global_, state
+      padded = np.pad(levels, [0, frames * hop - len(levels)])
+      log_prob, state = score_chunk(
+        tf.constant(np.tile(padded, [batch, 1]), tf.int32),
+        window,
+        global_,
+        state,
       )
-      nats -= float(np.sum(log_prob.numpy()[: len(levels)], dtype=np.float64))
-    samples += len(example.levels)
-  return Likelihood(distributions.bits(nats) / samples, samples)
+      nats += np.sum(log_prob.numpy()[:, : len(levels)], 1, dtype=np.float64)
+    return nats
+
+  return score
 
 
 def average_metrics(

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from wavenet_tf import audio, distributions, losses, noise
+from wavenet_tf import audio, augmentation, distributions, losses, noise
 from wavenet_tf.config import CLOSED_FORM, DistillationConfig
 from wavenet_tf.flows import FlowOutput
 from wavenet_tf.layers import Conditioning
@@ -165,27 +165,36 @@ def classifier_objective(classifier, next_sample_weight: float) -> Callable:
 
   The two losses of 1609.03499 sec. 3.4. Frames without a label (-1) count in
   neither the loss nor the accuracy; a weight of 0 switches the second one off.
+  With a seed, crops are heard as `augmentation` varies them and frames are
+  thinned by dropout; without one, neither.
   """
 
   def objective(batch, seed):
-    del seed  # Nothing is drawn.
-    waveform = audio.waveform_from_levels(batch.levels)
-    output = classifier(waveform)
-    labelled = tf.cast(batch.labels >= 0, tf.float32)
+    heard = augmentation.vary(
+      batch.levels,
+      batch.labels,
+      classifier.sizes,
+      classifier.frame_samples,
+      seed,
+    )
+    waveform = audio.waveform_from_levels(heard.levels)
+    dropout_seed = None if seed is None else noise.another(seed)
+    output = classifier(waveform, dropout_seed)
+    labelled = tf.cast(heard.labels >= 0, tf.float32)
     frames = tf.maximum(tf.reduce_sum(labelled), 1.0)
     entropies = tf.nn.sparse_softmax_cross_entropy_with_logits(
-      tf.maximum(batch.labels, 0), output.logits
+      tf.maximum(heard.labels, 0), output.logits
     )
     loss = tf.reduce_sum(labelled * entropies) / frames
     best = tf.argmax(output.logits, -1, tf.int32)
-    correct = tf.cast(best == batch.labels, tf.float32)  # Never where -1.
+    correct = tf.cast(best == heard.labels, tf.float32)  # Never where -1.
     metrics = {
       'frame_cross_entropy': loss,
       'frame_accuracy': tf.reduce_sum(correct) / frames,
     }
     if next_sample_weight:
       log_prob = classifier.output_kind.log_prob(
-        output.parameters, batch.levels
+        output.parameters, heard.levels
       )
       nats = -tf.reduce_mean(log_prob)
       loss += next_sample_weight * nats

@@ -131,6 +131,8 @@ def rows(results: dict, workdir: pathlib.Path) -> list[Row]:
   for voice in 'teacher', 'student':
     if f'{voice}_audio' in results:
       found += _audio_rows(voice, results[f'{voice}_audio'])
+  if results.get('speaker_recognition'):
+    found += speaker_rows(results['speaker_recognition'])
   if 'classifier' in results:
     found += classifier_rows(results['classifier'])
   found += [
@@ -196,7 +198,30 @@ def classifier_rows(measured: dict) -> list[Row]:
           f'(commonest {100 * measured[f"{unit}_majority_share"]:.1f} %)',
         )
       )
+  baseline = measured.get('baseline')
+  if baseline and baseline['measured']:
+    found.append(
+      (
+        f'log-mel baseline, {baseline["unit"]}s',
+        f'{100 * baseline["accuracy"]:.1f} % of {baseline["measured"]:,} '
+        f'{measured["labels"]} recognised by logistic regression',
+      )
+    )
   return found
+
+
+def speaker_rows(measured: dict) -> list[Row]:
+  """The teacher as a recogniser of speakers, from `speaker_recognition`."""
+  recognised, count = measured['recognised'], measured['utterances']
+  return [
+    (
+      "speakers by Bayes' rule",
+      f'{recognised} of {count} utterances '
+      f'({100 * recognised / count:.1f} %), {measured["speakers"]} speakers; '
+      f'{measured["own_bits_per_sample"]:.3f} bits per sample under their own '
+      f"id, {measured['other_bits_per_sample']:.3f} under the others'",
+    )
+  ]
 
 
 def table(rows: list[Row]) -> str:

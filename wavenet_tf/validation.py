@@ -282,8 +282,18 @@ def validate_classifier(config: Config) -> None:
     'signal_unit',
     'frame_milliseconds',
     'frame_channels',
+    'frame_dilation_growth',
   )
-  _check_not_negative('classifier', sizes, 'frame_layers', 'next_sample_weight')
+  _check_not_negative(
+    'classifier',
+    sizes,
+    'frame_layers',
+    'next_sample_weight',
+    'gain_decibels',
+  )
+  for field in 'dropout', 'speed_share':
+    if not 0 <= getattr(sizes, field) < 1:
+      _fail(f'classifier.{field}', getattr(sizes, field), '0 or more, below 1')
   if sizes.kernel_size < 2:
     _fail('classifier.kernel_size', sizes.kernel_size, '2 or more')
   frame = sizes.frame_samples(config.audio.sample_rate_hz)
@@ -301,13 +311,14 @@ def validate_classifier(config: Config) -> None:
     'classifier',
   )
   # One frame of a crop, at least, has all its neighbours.
-  frames = 2 * sizes.frame_layers + 1
+  frames = 2 * sizes.frame_reach + 1
   if training.crop_samples < frames * frame:
     _fail(
       'train_classifier.crop_samples',
       training.crop_samples,
       f'at least {frames} frames of {frame} samples, as '
-      f'classifier.frame_layers = {sizes.frame_layers}; lengthen the crop',
+      f'classifier.frame_layers = {sizes.frame_layers} see '
+      f'{sizes.frame_reach} frames to either side; lengthen the crop',
     )
 
 
