@@ -6,11 +6,13 @@ import pytest
 LAYERS = [
   ['config'],
   ['presets', 'validation', 'audio', 'layers', 'noise', 'upsampling'],
-  ['discretized', 'flows', 'network'],
+  ['discretized', 'flows', 'network', 'augmentation'],
   ['distributions', 'losses'],
   ['teacher', 'student', 'classifier', 'objectives', 'health'],
   ['sampling', 'diagnosis'],
-  ['training', 'evaluation', 'export', 'report'],
+  ['training', 'evaluation', 'export', 'report', 'baseline'],
+  ['figures_audio', 'figures_block', 'figures_fields'],
+  ['figures', 'speaker_recognition'],
 ]
 LEVEL = {
   f'wavenet_tf/{name}': level
