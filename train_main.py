@@ -25,6 +25,7 @@ import tensorflow as tf
 from data import copies, dataset, decoding, preparation, shards
 from wavenet_tf import (
   audio,
+  baseline,
   diagnosis,
   evaluation,
   health,
@@ -32,12 +33,14 @@ from wavenet_tf import (
   presets,
   report,
   sampling,
+  speaker_recognition,
   training,
   validation,
 )
 from wavenet_tf import classifier as classifier_lib
 from wavenet_tf import config as config_lib
 from wavenet_tf import export as export_lib
+from wavenet_tf import figures as figures_lib
 from wavenet_tf import student as student_lib
 from wavenet_tf import teacher as teacher_lib
 from wavenet_tf.config import Config, UserError
@@ -67,6 +70,7 @@ flags.DEFINE_enum(
     'train_classifier',
     'generate',
     'evaluate',
+    'figures',
     'export',
   ],
   'What to do; `all` does everything but `generate` in order, and trains a '
@@ -92,6 +96,11 @@ flags.DEFINE_string(
   'output',
   None,
   'generate: a .wav file, or a folder (default: <workdir>/samples/<model>).',
+)
+flags.DEFINE_string(
+  'compare_workdir',
+  None,
+  'figures: a run with another output, whose predictions are set beside.',
 )
 flags.DEFINE_integer(
   'seed',
@@ -140,6 +149,12 @@ class Run:
   def validation(self, count: int, every: int = 1) -> list[shards.Example]:
     examples = shards.read_examples(self.data, self.manifest, shards.VALIDATION)
     return list(itertools.islice(examples, 0, count * every, every))
+
+  def spread(self, split: str, count: int) -> list[shards.Example]:
+    """About `count` examples at most, from all over a split."""
+    every = -(-len(self.manifest.of_split(split)) // count)
+    examples = shards.read_examples(self.data, self.manifest, split)
+    return list(itertools.islice(examples, 0, None, every))
 
   def teacher(self) -> teacher_lib.Teacher:
     return training.load_average(
@@ -340,18 +355,28 @@ def train_classifier(run: Run) -> None:
 
 
 def _measure_classifier(run):
-  """Accuracies on validation utterances, spread over all of them."""
-  config, manifest = run.config, run.manifest
-  count = config.evaluate.utterances
-  every = -(-len(manifest.of_split(shards.VALIDATION)) // count)
-  examples = run.validation(count, every)
-  classifier = run.classifier()
+  """Accuracies on validation utterances, and what log-mels alone reach."""
+  config = run.config
   kind = config.classifier.labels
-  labels = [
-    dataset.frame_labels(e, 0, len(e.levels), kind, classifier.frame_samples)
-    for e in examples
-  ]
-  return evaluation.classifier_accuracy(classifier, config, examples, labels)
+  frame_samples = config.classifier.frame_samples(config.audio.sample_rate_hz)
+
+  def labels_of(example):
+    return dataset.frame_labels(
+      example, 0, len(example.levels), kind, frame_samples
+    ).numpy()
+
+  examples = run.spread(shards.VALIDATION, config.evaluate.utterances)
+  labels = [labels_of(e) for e in examples]
+  measured = evaluation.classifier_accuracy(
+    run.classifier(), config, examples, labels
+  )
+  learned = run.spread(shards.TRAIN, baseline.MOST_RECORDINGS)
+  measured['baseline'] = baseline.measure(
+    config,
+    [baseline.Recording(e.levels, labels_of(e)) for e in learned],
+    [baseline.Recording(e.levels, found) for e, found in zip(examples, labels)],
+  )
+  return measured
 
 
 def _untrained_student(run, teacher):
@@ -491,6 +516,12 @@ def evaluate(run: Run) -> None:
   results.update(copied.results)
   if any((run.workdir / 'classifier').glob('ckpt-*.index')):
     results['classifier'] = _measure_classifier(run)
+  results['speaker_recognition'] = speaker_recognition.recognise(
+    teacher,
+    config,
+    run.spread(shards.VALIDATION, config.evaluate.utterances),
+    run.manifest.features['global_names'],
+  )
   pictures, sounds = _write_samples(run, copied.waveforms)
   rows = report.rows(results, run.workdir)
   report.write(run.workdir / 'report', results, rows, pictures, sounds)
@@ -506,6 +537,56 @@ def export(run: Run) -> None:
     )
   path = export_lib.export(run.student(), run.config, run.workdir / 'export')
   print(f'SavedModel: {path}')
+
+
+def figures(run: Run) -> None:
+  """Figures of the argument, drawn from this run."""
+  has_student = any((run.workdir / 'student').glob('ckpt-*.index'))
+  if not has_student:
+    print(f'{run.workdir} has no trained student: its flows are not drawn.')
+  example = run.validation(1)[0]
+  other = None
+  if FLAGS.compare_workdir:
+    other = _figure_source(_compared_run(run), example.name)
+  recordings = run.spread(shards.TRAIN, baseline.MOST_RECORDINGS)
+  folder = run.workdir / 'figures'
+  pictures = figures_lib.draw(
+    folder,
+    _figure_source(run, example.name),
+    (recording.levels for recording in recordings),
+    run.student() if has_student else None,
+    other,
+  )
+  print(f'{len(pictures)} figures: {folder / "index.html"}')
+
+
+def _compared_run(run):
+  workdir = pathlib.Path(FLAGS.compare_workdir)
+  path = workdir / 'config.json'
+  if not path.exists():
+    raise UserError(
+      f'--compare_workdir: {path} does not exist; name the --workdir of a run '
+      'with a trained teacher.'
+    )
+  config = config_lib.load(path)
+  rates = [c.audio.sample_rate_hz for c in (run.config, config)]
+  if rates[0] != rates[1]:
+    raise UserError(
+      f'--compare_workdir: {workdir} is at {rates[1]} Hz, expected {rates[0]} '
+      'as in --workdir; compare runs on the same recordings.'
+    )
+  return Run(config, workdir, config)
+
+
+def _figure_source(run, name):
+  """A run's teacher, and the utterance of that name as that run hears it."""
+  for example in run.validation(sys.maxsize):
+    if example.name == name:
+      return figures_lib.Source(run.teacher(), run.config, example)
+  raise UserError(
+    f'--compare_workdir: {run.workdir} does not validate on {name}; compare '
+    'runs on the same recordings and the same data.split.'
+  )
 
 
 def everything(run: Run) -> None:
@@ -572,6 +653,7 @@ _MODES = {
   'train_classifier': train_classifier,
   'generate': generate,
   'evaluate': evaluate,
+  'figures': figures,
   'export': export,
 }
 

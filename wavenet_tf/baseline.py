@@ -20,7 +20,8 @@ from wavenet_tf.config import AudioConfig, Config, PHONES
 
 # A frame is seen with so many neighbours on either side.
 NEIGHBOURS = 3
-# Frames that it learns from, about; more would only take longer.
+# It learns from so many recordings and frames, about; more take only longer.
+MOST_RECORDINGS = 5_000
 MOST_FRAMES = 20_000
 _MOST_ITERATIONS = 500
 
