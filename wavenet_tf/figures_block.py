@@ -45,14 +45,16 @@ def _draw_block(axes, net, block):
   taps, channels = convolution.kernel_size, block.residual_channels
   gated = block.activate is layers.gated_unit
   inputs = f'{taps} taps x {channels}'
+  name = 'dilated convolution'
   if convolution.beside_channels:
     inputs += f' + {convolution.beside_channels} local'
+    name += ' and local conditioning'
   axes.add_patch(
     plt.Rectangle((0.3, 1.35), 5.9, 5.9, facecolor='0.96', edgecolor='0.7')
   )
   _box(axes, 3.2, 0.6, f'causal convolution (entrance)\n'
        f'{_shape(net.entrance.product)}', 'C7')  # fmt: skip
-  _box(axes, 3.2, 2.3, 'dilated convolution and local conditioning\n'
+  _box(axes, 3.2, 2.3, f'{name}\n'
        f'{_shape(convolution.product)}: {inputs}', 'C0')  # fmt: skip
   if gated:
     for x, name in ((2.2, 'tanh'), (4.2, 'sigmoid')):
@@ -81,14 +83,17 @@ def _draw_block(axes, net, block):
   axes.text(0.6, 6.95, 'residual', color='0.3')
   axes.text(3.2, 7.7, f'next block: {channels} channels', ha='center')
   if net.stack.global_projection.built:
-    width = len(net.stack.blocks) * net.stack.width
-    embedded = net.stack.global_projection.kernel.shape[0]
-    axes.text(
-      0.85, 3.0,
-      f'global: [{embedded} x {width}]\nfor all blocks at once,\n'
-      f'{net.stack.width} of them added here',
-      fontsize='small', color='C4', va='bottom',
-    )  # fmt: skip
+    embedded, width = net.stack.global_projection.kernel.shape
+    _box(
+      axes,
+      8.9,
+      2.3,
+      f'global conditioning of all blocks [{embedded} x {width}]\n'
+      f'{net.stack.width} channels of it are added in this one',
+      'C4',
+      4.0,
+    )
+    _arrow(axes, (6.9, 2.3), (5.7, 2.3))
 
 
 def _draw_head(axes, net):
