@@ -5,9 +5,9 @@ import pytest
 
 LAYERS = [
   ['config'],
-  ['presets', 'validation', 'audio', 'layers', 'noise', 'upsampling'],
-  ['discretized', 'flows', 'network'],
-  ['distributions', 'losses'],
+  ['presets', 'validation', 'audio', 'layers', 'noise'],
+  ['upsampling', 'discretized', 'flows', 'network'],
+  ['distributions', 'losses', 'context'],
   ['teacher', 'student', 'classifier', 'objectives', 'health'],
   ['sampling', 'diagnosis'],
   ['training', 'evaluation', 'export', 'report'],
