@@ -11,7 +11,7 @@ from data import shards
 from data.conditioning import Conditioning
 from wavenet_tf import classifier as classifier_lib
 from wavenet_tf import config as config_lib
-from wavenet_tf import presets, training, validation
+from wavenet_tf import presets, same_run, training, validation
 from wavenet_tf import student as student_lib
 from wavenet_tf import teacher as teacher_lib
 from wavenet_tf.config import Config, UserError
@@ -189,6 +189,6 @@ def open_run(
       presets.preset(preset), {field: flat[field] for field in _FOUND_FIELDS}
     )
   asked = config_lib.override(base, overrides)
-  validation.check_same_run(saved, asked, workdir)
+  same_run.check_same_run(saved, asked, workdir)
   validation.validate(asked)
   return Run(asked, workdir, saved)

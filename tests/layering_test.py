@@ -5,9 +5,9 @@ import pytest
 
 LAYERS = [
   ['config'],
-  ['presets', 'validation', 'audio', 'layers', 'noise'],
-  ['upsampling', 'discretized', 'flows', 'network'],
-  ['distributions', 'losses', 'context'],
+  ['presets', 'checks', 'same_run', 'audio', 'layers', 'noise'],
+  ['student_validation', 'upsampling', 'discretized', 'flows', 'network'],
+  ['distributions', 'losses', 'context', 'validation'],
   ['teacher', 'student', 'classifier', 'objectives', 'health'],
   ['sampling', 'diagnosis'],
   ['training', 'evaluation', 'export', 'report'],
