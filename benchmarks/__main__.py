@@ -122,7 +122,7 @@ def _with_steps(names):
 
 def _training_rates(measured) -> dict[str, float]:
   return {
-    f'a step of {found.name}, {found.threads} threads': (
+    f'a step of {found.name}, {found.threads} threads, {figure.what}': (
       figure.samples_per_second
     )
     for found in measured

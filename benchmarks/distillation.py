@@ -7,7 +7,7 @@ from benchmarks import ceilings, configurations, steps
 from benchmarks.results import Lines
 from benchmarks.settings import Settings
 from wavenet_tf import objectives, presets
-from wavenet_tf.config import Config
+from wavenet_tf.config import Config, override, PRODUCT_DTYPES
 from wavenet_tf.student import build_student
 from wavenet_tf.teacher import build_teacher
 
@@ -15,6 +15,27 @@ from wavenet_tf.teacher import build_teacher
 def measure(settings: Settings, config: Config | None = None) -> Lines:
   """Its lines; `config` is by default the preset `small`."""
   config = config or presets.preset('small')
+  sizes = config.train_student
+  taps = config.student.kernel_size * config.student.residual_channels
+  return Lines(
+    '; '.join(
+      configurations.sizes(config, name) for name in ('student', 'teacher')
+    ),
+    ceilings.rates(
+      sizes.batch_size * sizes.crop_samples,
+      taps,
+      2 * config.student.gate_channels,
+      settings.repeats,
+    ),
+    [_figure(settings, config, dtype) for dtype in PRODUCT_DTYPES],
+  )
+
+
+def _figure(settings, config, dtype):
+  config = override(
+    config,
+    {'teacher.product_dtype': dtype, 'student.product_dtype': dtype},
+  )
   sizes = config.train_student
   teacher = configurations.randomize(build_teacher(config))
   teacher.trainable = False
@@ -32,20 +53,10 @@ def measure(settings: Settings, config: Config | None = None) -> Lines:
       steps.batch_of(config, sizes),
       pathlib.Path(folder),
     )
-    figure = steps.figure(
-      f'{sizes.batch_size} x {sizes.crop_samples:,} samples',
+    return steps.figure(
+      f'{sizes.batch_size} x {sizes.crop_samples:,} samples, {dtype}',
       step,
       found,
       settings.repeats,
       rivals=[],
     )
-  taps = config.student.kernel_size * config.student.residual_channels
-  return Lines(
-    '; '.join(
-      configurations.sizes(config, name) for name in ('student', 'teacher')
-    ),
-    ceilings.rates(
-      step.samples, taps, 2 * config.student.gate_channels, settings.repeats
-    ),
-    [figure],
-  )

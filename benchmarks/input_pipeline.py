@@ -94,13 +94,15 @@ def write_corpus(
   shards.write_manifest(
     folder,
     shards.make_manifest(
-      corpus={
-        'audio': dataclasses.asdict(audio),
-        'local_channels': config.local_channels,
+      corpus={'audio': dataclasses.asdict(audio)},
+      features={
+        'local_names': [f'mel_{i}' for i in range(audio.mel_bins)],
+        'global_names': [],
       },
       vocabularies={},
       utterances=entries,
       rejected=[],
+      left_out=[],
       shards=writer.close(),
     ),
   )

@@ -13,7 +13,7 @@ from benchmarks import (
 from benchmarks.results import Lines
 from benchmarks.settings import Settings
 from wavenet_tf import objectives
-from wavenet_tf.config import Config
+from wavenet_tf.config import Config, override, PRODUCT_DTYPES
 from wavenet_tf.teacher import build_teacher
 
 
@@ -21,8 +21,22 @@ def measure(settings: Settings, config: Config | None = None) -> Lines:
   """Its lines; `config` is by default that of `configurations`."""
   config = config or configurations.autoregressive()
   sizes = config.train_teacher
+  width = 2 * config.teacher.gate_channels
+  taps = config.teacher.kernel_size * config.teacher.residual_channels
+  return Lines(
+    configurations.sizes(config, 'teacher'),
+    ceilings.rates(
+      sizes.batch_size * sizes.crop_samples, taps, width, settings.repeats
+    ),
+    [_figure(settings, config, dtype) for dtype in PRODUCT_DTYPES],
+  )
+
+
+def _figure(settings, config, dtype):
+  """Ours and the peers' steps; theirs are in float32."""
+  config = override(config, {'teacher.product_dtype': dtype})
+  sizes = config.train_teacher
   teacher = configurations.randomize(build_teacher(config))
-  found = steps.repeated(teacher, config, steps.LEARNING)
   work = {
     'batch': sizes.batch_size,
     'samples': sizes.crop_samples,
@@ -41,17 +55,10 @@ def measure(settings: Settings, config: Config | None = None) -> Lines:
       steps.batch_of(config, sizes),
       pathlib.Path(folder),
     )
-    figure = steps.figure(
-      f'{sizes.batch_size} x {sizes.crop_samples:,} samples',
+    return steps.figure(
+      f'{sizes.batch_size} x {sizes.crop_samples:,} samples, {dtype}',
       step,
-      found,
+      steps.repeated(teacher, config, steps.LEARNING),
       settings.repeats,
       rivals,
     )
-  width = 2 * config.teacher.gate_channels
-  taps = config.teacher.kernel_size * config.teacher.residual_channels
-  return Lines(
-    configurations.sizes(config, 'teacher'),
-    ceilings.rates(step.samples, taps, width, settings.repeats),
-    [figure],
-  )

@@ -10,7 +10,7 @@ from wavenet_tf.config import AudioConfig, UserError
 
 def targets(
   source: str | None, output: pathlib.Path
-) -> dict[pathlib.Path, pathlib.Path]:
+) -> dict[corpora.Utterance, pathlib.Path]:
   """The WAV file to write for every recording that --input names.
 
   Args:
@@ -37,7 +37,7 @@ def targets(
       'rename them, as each becomes a .wav of the same name.'
     )
   for target in copies.values():
-    if any(target.resolve() == s.resolve() for s in copies):
+    if any(target.resolve() == s.path.resolve() for s in copies):
       raise UserError(
         f'--output: {target} is one of the recordings to read; '
         'name another place.'
@@ -48,7 +48,8 @@ def targets(
 def _of_file(source, output):
   if output.suffix and output.suffix.lower() != '.wav':
     raise UserError(f'--output: found {output}, expected .wav or a folder.')
-  return {source: output if output.suffix else output / source.stem}
+  target = output if output.suffix else output / source.stem
+  return {corpora.recording(source): target}
 
 
 def _of_folder(source, output):
@@ -57,7 +58,7 @@ def _of_folder(source, output):
       f'--output: found {output}, expected a folder, as --input is one.'
     )
   utterances = corpora.read_corpus(source, '--input').utterances
-  return {u.path: output / u.path.relative_to(source) for u in utterances}
+  return {u: output / u.path.relative_to(source) for u in utterances}
 
 
 def load(path: pathlib.Path, audio_config: AudioConfig) -> np.ndarray:

@@ -93,6 +93,17 @@ def read_corpus(root: pathlib.Path, flag: str = '--data_dir') -> Corpus:
   return corpus
 
 
+def recording(path: pathlib.Path) -> Utterance:
+  """One audio file by itself; labels as in a corpus that holds it."""
+  found = (
+    _label_path(root, path, path.stem)
+    for root in (path.parent, path.parent.parent)
+  )
+  return Utterance(
+    path.stem, path, label_path=next((p for p in found if p), None)
+  )
+
+
 def _read(root):
   if (root / 'metadata.csv').is_file() and (root / 'wavs').is_dir():
     return Corpus('ljspeech', _read_ljspeech(root))

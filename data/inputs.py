@@ -68,7 +68,7 @@ def model_inputs(
   Raises:
     UserError: naming the flag that is missing, not used, or not usable.
   """
-  _check_one_source(wish, told.config.conditioning.local)
+  check(wish, told)
   global_ = told.global_(
     speaker=wish.speaker,
     tags=wish.tags,
@@ -87,8 +87,13 @@ def model_inputs(
   return ModelInputs(features[None], global_, samples, levels)
 
 
-def _check_one_source(wish, local):
-  """Exactly one of the flags that say what is heard, one that local knows."""
+def check(wish: Wish, told: Conditioning) -> None:
+  """Exactly one of the flags that say what is heard, one that is known here.
+
+  Raises:
+    UserError: naming the flags.
+  """
+  local = told.config.conditioning.local
   given = [
     name
     for name in ('input', 'labels', 'text', 'seconds')

@@ -80,10 +80,10 @@ def test_compiling_is_the_first_call_without_its_work():
   calls = []
 
   def work():
-    time.sleep(0.01 if calls else 0.06)
+    time.sleep(0.05 if calls else 0.35)
     calls.append(1)
 
-  assert harness.first_call_seconds(work) == pytest.approx(0.05, abs=0.02)
+  assert harness.first_call_seconds(work) == pytest.approx(0.3, abs=0.1)
 
 
 # Counting.
@@ -344,7 +344,8 @@ def test_student_in_miniature():
 
 
 def test_training_in_miniature():
-  (figure,) = training.measure(SETTINGS, mu_law()).figures
+  figure, other = training.measure(SETTINGS, mu_law()).figures
+  assert 'float32' in figure.what and 'bfloat16' in other.what
   assert figure.samples == 800
   forward = flops.products(build_teacher(mu_law()), (4, 5))
   assert figure.flops_per_sample == pytest.approx(3 * flops.total(forward))
@@ -352,7 +353,7 @@ def test_training_in_miniature():
 
 def test_distillation_in_miniature():
   config = miniature()
-  (figure,) = distillation.measure(SETTINGS, config).figures
+  figure, _ = distillation.measure(SETTINGS, config).figures
   learning = flops.products(build_student(config), (4, 5))
   frozen = flops.products(build_teacher(config), (4, 5))
   assert figure.flops_per_sample == pytest.approx(

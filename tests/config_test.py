@@ -6,7 +6,7 @@ import json
 import pytest
 
 from wavenet_tf import config as config_lib
-from wavenet_tf import presets, validation
+from wavenet_tf import presets, same_run, validation
 from wavenet_tf.config import UserError
 
 
@@ -133,6 +133,99 @@ def test_a_contradiction_names_field_and_fix(field, value, words):
     assert word in str(error.value)
 
 
+WITH_CONTEXT = {'context.cycles': 1, 'context.layers_per_cycle': 3}
+
+
+# (overrides of `tiny`, words the sentence must have)
+@pytest.mark.parametrize(
+  'overrides,words',
+  [
+    ({'conditioning.local': 'text'}, ['conditioning.local', 'linguistic']),
+    ({'conditioning.globals': ('tag',)}, ['conditioning.globals', 'speaker']),
+    ({'conditioning.globals': ('tags', 'tags')}, ['globals', 'each kind once']),
+    ({'conditioning.embedding_channels': 0}, ['embedding_channels']),
+    ({'teacher.activation': 'elu'}, ['teacher.activation', 'relu']),
+    ({'teacher.score': 'all'}, ['teacher.score', 'full_context']),
+    ({'teacher.product_dtype': 'half'}, ['teacher.product_dtype', 'bfloat16']),
+    ({'student.product_dtype': 'half'}, ['student.product_dtype', 'bfloat16']),
+    ({'data.split': 'word'}, ['data.split', 'speaker_and_index']),
+    ({'data.held_out_speakers': 0}, ['data.held_out_speakers', 'above 0']),
+    ({'data.piece_seconds': -1.0}, ['data.piece_seconds', '0 or more']),
+    ({'context.cycles': -1}, ['context.cycles', '0 or more']),
+    (WITH_CONTEXT | {'context.kernel_size': 1}, ['context.kernel_size']),
+    (WITH_CONTEXT | {'context.channels': 0}, ['context.channels', 'above 0']),
+    (
+      WITH_CONTEXT | {'context.pool_samples': 96},
+      ['context.pool_samples: found 96', '1280 samples of evaluate.chunk'],
+    ),
+    (
+      WITH_CONTEXT | {'context.pool_samples': 256},
+      ['3200 samples of train_teacher.crop_samples'],
+    ),
+    (
+      WITH_CONTEXT
+      | {'context.pool_samples': 160, 'train_student.crop_samples': 1200},
+      ['1200 samples of train_student.crop_samples'],
+    ),
+    (
+      WITH_CONTEXT | {'context.layers_per_cycle': 7},
+      ['train_teacher.crop_samples', "context stack's receptive field, 10320"],
+    ),
+    (
+      WITH_CONTEXT | {'context.teacher_samples': 240},
+      ["teacher's receptive field, 256", 'crop_samples = 3200'],
+    ),
+    (WITH_CONTEXT | {'context.teacher_samples': 6400}, ['teacher_samples']),
+    (
+      WITH_CONTEXT | {'context.teacher_samples': 1000},
+      ['context.teacher_samples', 'a multiple of audio.hop_samples = 80'],
+    ),
+    ({'context.teacher_samples': 800}, ['0, as context.cycles is 0']),
+    # A field of 2 + 18 * 31 = 560 samples.
+    (
+      {
+        'teacher.score': 'full_context',
+        'teacher.layers_per_cycle': 5,
+        'teacher.cycles': 18,
+        'train_teacher.crop_samples': 560,
+      },
+      ['train_teacher.crop_samples', 'more than', '560', 'full_context'],
+    ),
+    ({'teacher.score': 'full_context'}, []),
+    (WITH_CONTEXT | {'context.teacher_samples': 320}, []),
+    (
+      {'conditioning.local': 'none'},
+      ['distillation.power_average_over_time', 'conditioning.local is none'],
+    ),
+    (
+      {
+        'conditioning.local': 'none',
+        'distillation.power_weight': 0.0,
+        'distillation.contrastive_weight': 0.3,
+      },
+      ['distillation.contrastive_weight', 'no other conditioning'],
+    ),
+    (
+      {
+        'conditioning.local': 'none',
+        'distillation.power_average_over_time': True,
+        'distillation.feature_weight': 1.0,
+      },
+      ['distillation.feature_weight', 'conditioning.local is none'],
+    ),
+  ],
+)
+def test_combinations_that_make_no_sense(overrides, words):
+  config = config_lib.override(presets.preset('tiny'), overrides)
+  if not words:
+    assert validation.validate(config) is config
+    return
+  with pytest.raises(UserError) as error:
+    validation.validate(config)
+  for word in words:
+    assert word in str(error.value)
+
+
 def test_unknown_preset():
   with pytest.raises(UserError, match='parallel_wavenet_2017'):
     presets.preset('big')
@@ -177,10 +270,10 @@ def test_a_run_may_go_on_for_longer_but_not_change(tmp_path):
   (tmp_path / 'teacher').mkdir()
   saved = presets.preset('tiny')
   longer = config_lib.override(saved, {'train_teacher.steps': 99_999})
-  validation.check_same_run(saved, longer, tmp_path)
+  same_run.check_same_run(saved, longer, tmp_path)
   changed = config_lib.override(saved, {'teacher.cycles': 3})
   with pytest.raises(UserError, match=r'teacher.cycles: found 3.*made with 2'):
-    validation.check_same_run(saved, changed, tmp_path)
+    same_run.check_same_run(saved, changed, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -219,20 +312,19 @@ def test_contradictory_weights(changes, words):
 def test_a_model_is_settled_once_it_has_a_folder(model, field, value, tmp_path):
   saved = presets.preset('tiny')
   changed = config_lib.override(saved, {field: value})
-  validation.check_same_run(saved, changed, tmp_path)
+  same_run.check_same_run(saved, changed, tmp_path)
   (tmp_path / model).mkdir()
   with pytest.raises(UserError, match=field):
-    validation.check_same_run(saved, changed, tmp_path)
+    same_run.check_same_run(saved, changed, tmp_path)
   # What all models depend on is settled by the preparation.
   other_data = config_lib.override(saved, {'audio.hop_samples': 160})
   with pytest.raises(UserError, match=r'audio\.hop_samples'):
-    validation.check_same_run(saved, other_data, tmp_path)
+    same_run.check_same_run(saved, other_data, tmp_path)
 
 
 def test_every_resumable_field_exists():
   assert (
-    set(config_lib.flatten(presets.preset('tiny')))
-    >= validation.RESUMABLE_FIELDS
+    set(config_lib.flatten(presets.preset('tiny'))) >= same_run.RESUMABLE_FIELDS
   )
 
 

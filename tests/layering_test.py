@@ -5,9 +5,16 @@ import pytest
 
 LAYERS = [
   ['config'],
-  ['presets', 'validation', 'audio', 'layers', 'noise', 'upsampling'],
-  ['discretized', 'flows', 'network', 'augmentation'],
-  ['distributions', 'losses'],
+  ['presets', 'checks', 'same_run', 'audio', 'layers', 'noise'],
+  [
+    'student_validation',
+    'upsampling',
+    'discretized',
+    'flows',
+    'network',
+    'augmentation',
+  ],
+  ['distributions', 'losses', 'context', 'validation'],
   ['teacher', 'student', 'classifier', 'objectives', 'health'],
   ['sampling', 'diagnosis'],
   ['training', 'evaluation', 'export', 'report', 'baseline'],
@@ -20,6 +27,7 @@ LEVEL = {
   for name in names
 }
 OURS = [name for name in MODULES if name.startswith('wavenet_tf/')]
+MODES = [name for name in MODULES if name.startswith('modes/')]
 DATA = [name for name in MODULES if name.startswith('data/')]
 
 
@@ -31,7 +39,7 @@ def test_every_module_has_a_layer():
 def test_wavenet_tf_imports_only_lower_layers(module):
   for imported in imports_of(module):
     assert not imported.startswith(
-      ('data/', 'train_main', 'serving/', 'benchmarks/')
+      ('data/', 'modes/', 'train_main', 'serving/', 'benchmarks/')
     )
     if imported in LEVEL:
       assert LEVEL[imported] < LEVEL[module], f'{module} -> {imported}'
@@ -41,6 +49,14 @@ def test_wavenet_tf_imports_only_lower_layers(module):
 def test_data_imports_only_configuration_and_audio(module):
   ours = {name for name in imports_of(module) if name in LEVEL}
   assert ours <= {'wavenet_tf/config', 'wavenet_tf/audio'}
+  assert not {n for n in imports_of(module) if n.startswith('modes/')}
+
+
+def test_modes_are_imported_by_modes_and_the_command_alone():
+  for module in MODULES:
+    if not module.startswith(('modes/', 'tests/')) and module != 'train_main':
+      found = imports_of(module)
+      assert not [name for name in found if name.startswith('modes/')]
 
 
 def test_the_client_imports_nothing_of_ours():
@@ -55,7 +71,7 @@ def test_benchmarks_are_imported_by_benchmarks_alone():
 
 
 def test_only_decoding_knows_audio_formats():
-  for module in (*OURS, *DATA, 'train_main'):
+  for module in (*OURS, *DATA, *MODES, 'train_main'):
     if module not in ('data/decoding', 'data/sample/make_sample'):
       assert not imports_of(module) & {'soundfile', 'soxr', 'tensorflow_io'}
 

@@ -9,6 +9,7 @@ _FOLDERS = (
   'wavenet_tf',
   'data',
   'data/sample',
+  'modes',
   'docs',
   'serving',
   'benchmarks',

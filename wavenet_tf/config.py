@@ -92,6 +92,9 @@ class DataConfig:
   split: str = 'random'
   # Speakers that a split by speakers keeps for validation.
   held_out_speakers: int = 1
+  # Recordings are brought to this RMS level, as those of many speakers who were
+  # recorded at different ones; 0 keeps their own.
+  loudness_dbfs: float = 0.0
   # A longer recording is cut into pieces of this length; 0 keeps it whole.
   piece_seconds: float = 0.0
   # HTS questions on full-context labels; empty: `questions.hed` of the corpus.

@@ -78,11 +78,11 @@ def _warn_of_bands(health):
 
 
 def _warn_of_conditioning(values):
-  nats = values['conditioning_nats']
-  if nats < MIN_CONDITIONING_NATS:
+  nats = values.get('conditioning_nats')  # None: there is no conditioning.
+  if nats is not None and nats < MIN_CONDITIONING_NATS:
     yield (
       "The teacher hardly hears its conditioning: another utterance's "
-      f'features cost it {nats:.4f} nats per sample. It was trained too '
+      f'cost it {nats:.4f} nats per sample. It was trained too '
       'little, or its upsampler is saturated; raise train_teacher.steps, '
       'lower train_teacher.learning_rate, or try '
       'conditioning.upsampler=repeat.'

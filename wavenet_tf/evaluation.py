@@ -17,7 +17,7 @@ from wavenet_tf import (
   objectives,
   sampling,
 )
-from wavenet_tf.config import AudioConfig, Config, PHONES
+from wavenet_tf.config import AudioConfig, Config, NONE, PHONES
 from wavenet_tf.layers import Conditioning
 
 _DECIBELS_PER_NEPER = 20.0 / np.log(10.0)
@@ -255,6 +255,8 @@ def measure(
   likelihood = teacher_likelihood(models.teacher, config, examples)
   results = {
     'preset': config.preset,
+    'local': config.conditioning.local,
+    'globals': list(config.conditioning.globals),
     'output': config.teacher.output,
     'bits': config.teacher.bits,
     'sample_rate_hz': config.audio.sample_rate_hz,
@@ -292,9 +294,14 @@ def measure(
 class Copies(NamedTuple):
   """Copy synthesis of some utterances.
 
+  Without local conditioning what is generated is no copy: it lasts as long as
+  the recording and has its global vector, so that only the level and the
+  long-term spectrum can be compared.
+
   Attributes:
     results: `teacher_audio` and `student_audio`: mean `SpectralDistance`, but
-      the worst loudness; the median `real_time_factor` (seconds of work per
+      the worst loudness, and of the first two alone where nothing local is
+      told; the median `real_time_factor` (seconds of work per
       second of audio); utterances and seconds.
     waveforms: by utterance, then 'recording', 'teacher', 'student'.
   """
@@ -309,6 +316,9 @@ def copies(config: Config, models: Models, examples: Sequence) -> Copies:
   if models.student is not None:
     voices['student'] = sampling.Synthesizer(models.student, config)
   results = {}
+  compared = SpectralDistance._fields
+  if config.conditioning.local == NONE:
+    compared = ('loudness_db', 'long_term_spectrum_db')
   waveforms = {
     e.name: {'recording': audio.waveform_from_levels(e.levels).numpy()}
     for e in examples
@@ -329,7 +339,7 @@ def copies(config: Config, models: Models, examples: Sequence) -> Copies:
     results[f'{voice}_audio'] = {
       **{
         name: float(np.mean([getattr(d, name) for d in distances]))
-        for name in SpectralDistance._fields
+        for name in compared
       },
       # A mean would let a loud copy make up for a quiet one.
       'loudness_db': max((d.loudness_db for d in distances), key=abs),

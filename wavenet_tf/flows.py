@@ -91,7 +91,7 @@ class InverseAutoregressiveFlow(tfb.Bijector):
 
     def solve_next(t, previous, state, x):
       loc, log_scale, state = self.function.step(previous, state, t)
-      solved = self._solve(by_time[t], loc, log_scale)
+      solved = self._solve(tf.gather(by_time, t), loc, log_scale)
       x = tf.tensor_scatter_nd_update(x, [[t]], [solved])
       return t + 1, solved, state, x
 

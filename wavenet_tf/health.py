@@ -53,7 +53,8 @@ class Health(NamedTuple):
     band_difference_db: power of the student minus that of the recordings,
       `[bands]`.
     conditioning_nats: per sample, how much less likely the teacher finds the
-      recordings when it is given the features of others.
+      recordings when it is given the conditioning of others; None where
+      there is no conditioning.
     clipped_share: samples of the student with |x| >= 1.
     floor_shares: log-scales at their floor, for each flow, `[flows]`.
   """
@@ -64,7 +65,7 @@ class Health(NamedTuple):
   noise_deviation: tf.Tensor
   band_edges_hz: tf.Tensor
   band_difference_db: tf.Tensor
-  conditioning_nats: tf.Tensor
+  conditioning_nats: tf.Tensor | None
   clipped_share: tf.Tensor
   floor_shares: tf.Tensor
 
@@ -190,30 +191,39 @@ def band_levels_db(waveform, window_samples: int):
 
 
 def conditioning_nats(teacher, batch):
-  """Ln p(recording | its features) - ln p(recording | others), per sample.
+  """Ln p(recording | its conditioning) - ln p(recording | another's).
 
-  Recordings get the features of the crop half a batch away. With a batch of
-  one there is none, so that its features are moved in time by half of their
-  frames: what is said elsewhere in the same utterance.
+  Recordings get the features and the global vector of the crop half a batch
+  away. With a batch of one there is none, so that its features are moved in
+  time by half of their frames (what is said elsewhere in the same utterance),
+  and its global vector is rolled: another speaker, other tags.
 
   Returns:
-    Nats per sample; about 0 for a teacher that ignores its conditioning.
+    Nats per sample; about 0 for a teacher that ignores its conditioning, None
+    for one that has none.
   """
-  crops, frames = batch.features.shape[:2]
-  swapped = (
-    tf.roll(batch.features, crops // 2, 0)
-    if crops > 1
-    else tf.roll(batch.features, frames // 2, 1)
-  )
+  told = Conditioning.of(batch.features, batch.global_)
+  if told.local is None and told.global_ is None:
+    return None
   waveform = teacher.output_kind.waveform(batch.levels)
 
-  def log_prob(features):
-    parameters = teacher(waveform, Conditioning.of(features, batch.global_))
+  def log_prob(conditioning):
+    parameters = teacher(waveform, conditioning)
     return tf.reduce_mean(
       teacher.output_kind.log_prob(parameters, batch.levels)
     )
 
-  return log_prob(batch.features) - log_prob(swapped)
+  return log_prob(told) - log_prob(_of_others(told, batch.levels.shape[0]))
+
+
+def _of_others(told, crops):
+  def swapped(x):
+    if x is None:
+      return None
+    axis = 0 if crops > 1 else 1
+    return tf.roll(x, max(x.shape[axis] // 2, 1), axis)
+
+  return Conditioning(*map(swapped, told))
 
 
 def _share(condition):
@@ -236,7 +246,8 @@ def scalars(health: Health) -> dict[str, float]:
   for name, value in zip(band_names(health), health.band_difference_db):
     found[f'band_difference_db/{name.replace(" ", "_")}'] = value
   found['noise_deviation'] = health.noise_deviation
-  found['conditioning_nats'] = health.conditioning_nats
+  if health.conditioning_nats is not None:
+    found['conditioning_nats'] = health.conditioning_nats
   found['clipped_share'] = health.clipped_share
   for flow, value in enumerate(health.floor_shares):
     found[f'floor_share/flow_{flow}'] = value

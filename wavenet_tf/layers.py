@@ -183,7 +183,8 @@ class CausalConvolution(keras.layers.Layer):
     slots = self.history_samples + 1
     ring = tf.tensor_scatter_nd_update(ring, [[t % slots]], x[None])
     taps = [
-      ring[(t - j * self.dilation) % slots]
+      # Indexing with brackets would pad a copy of the ring under XLA.
+      tf.gather(ring, (t - j * self.dilation) % slots)
       for j in range(self.kernel_size - 1, 0, -1)
     ]
     y = multiply(tf.concat([*taps, x], -1), kernel)
@@ -315,6 +316,8 @@ class GatedResidualBlock(keras.layers.Layer):
 
   def _gate(self, x, activation, bias):
     z = self.activate(activation if bias is None else activation + bias)
+    # As the products that read it want it.
+    z = tf.cast(z, self.convolution.product.compute_dtype)
     if self.projection is None:
       return x, z
     return x + tf.cast(self.projection(z), tf.float32), z
@@ -387,14 +390,18 @@ class DilatedStack(keras.layers.Layer):
 
     return self._run(run, x, state)
 
-  def project(self, conditioning: Encoded):
+  def project(self, conditioning: Encoded, time_axis=1):
     """What conditioning adds to the products of all blocks, for `step`.
 
+    Args:
+      conditioning: with time first in `local` if `time_axis` is 0.
+      time_axis: 0 or 1.
+
     Returns:
-      `[B, T, layers * width]`; `[B, 1, ...]` with a global vector alone; None
-      without any.
+      `[B, T, layers * width]`, or `[T, B, ...]`; T is 1 with a global vector
+      alone. None without any conditioning.
     """
-    projected = self._bias(conditioning)
+    projected = self._bias(conditioning, time_axis)
     if conditioning.local is not None:
       # V_f, V_g of every block at once.
       kernels = [b.convolution.kernels()[1] for b in self.blocks]
@@ -434,11 +441,13 @@ class DilatedStack(keras.layers.Layer):
     output = tf.concat(gates, -1) if self.returns_gates else x
     return StackOutput(output, tuple(updated))
 
-  def _bias(self, conditioning):
+  def _bias(self, conditioning, time_axis=1):
     """U h of all blocks, `[B, 1, layers * width]`, or None."""
     if conditioning.global_ is None:
       return None
-    return self.global_projection(conditioning.global_)[:, None]
+    return tf.expand_dims(
+      self.global_projection(conditioning.global_), time_axis
+    )
 
   def _of(self, i, conditioning):
     if conditioning is None:

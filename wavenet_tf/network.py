@@ -191,7 +191,8 @@ def conditioned_step(net: CausalNetwork, previous, state, t):
   """`step` at t with the conditioning that `ConditionedRings` holds."""
   now = None
   for projected in state.conditioning:
-    now = projected[:, 0 if projected.shape[1] == 1 else t]
+    single = projected.shape[1] == 1
+    now = projected[:, 0] if single else tf.gather(projected, t, axis=1)
   parameters, rings = net.step(state.kernels, previous, now, state.rings, t)
   return parameters, state._replace(rings=rings)
 

@@ -106,16 +106,24 @@ def rows(results: dict, workdir: pathlib.Path) -> list[Row]:
   ]
   bits = f'{results["teacher_bits_per_sample"]:.3f}'
   if results['output'] == config_lib.MU_LAW:
-    found.append(('teacher likelihood', f'{bits} bits per mu-law code'))
+    found.append(
+      (
+        'teacher likelihood',
+        f'{bits} bits per mu-law code, {_given(results)}',
+      )
+    )
   elif results['bits'] < 16:
     # Not to be compared with a coder of 16-bit samples.
     found.append(
-      ('teacher likelihood', f'{bits} bits per {results["bits"]}-bit sample')
+      (
+        'teacher likelihood',
+        f'{bits} bits per {results["bits"]}-bit sample, {_given(results)}',
+      )
     )
   else:
     flac = f'{results["flac_bits_per_sample"]:.3f}'
     found += [
-      ('teacher likelihood', f'{bits} bits per sample, given the log-mel'),
+      ('teacher likelihood', f'{bits} bits per sample, {_given(results)}'),
       ('flac -8, same samples', f'{flac} bits per sample'),
     ]
   if 'student_at_end' in results:
@@ -147,6 +155,17 @@ def rows(results: dict, workdir: pathlib.Path) -> list[Row]:
   return found
 
 
+def _given(results):
+  """What the network was told beside the past."""
+  names = {
+    config_lib.MEL: ['the log-mel'],
+    config_lib.LINGUISTIC: ['linguistic features'],
+    config_lib.NONE: [],
+  }[results['local']]
+  names += [f'the {kind}' for kind in results['globals']]
+  return f'given {" and ".join(names) or "the past alone"}'
+
+
 def _health_rows(measured):
   """What a person should know; all numbers are in `results.json`."""
   loudness = (
@@ -157,27 +176,36 @@ def _health_rows(measured):
     for name, value in measured.items()
     if name.startswith('band_difference_db/')
   ]
+  line = (
+    f'loudness {loudness:+.1f} dB, bands {min(bands):+.1f} to '
+    f'{max(bands):+.1f} dB, clipped {100 * measured["clipped_share"]:.2g} %'
+  )
+  if 'conditioning_nats' in measured:
+    line += (
+      f", others' conditioning costs {measured['conditioning_nats']:.3f} nats"
+    )
   return [
-    (
-      'student health',
-      f'loudness {loudness:+.1f} dB, bands {min(bands):+.1f} to '
-      f'{max(bands):+.1f} dB, clipped {100 * measured["clipped_share"]:.2g} %, '
-      f"others' features cost {measured['conditioning_nats']:.3f} nats",
-    ),
+    ('student health', line),
     *(('warning', text) for text in measured['warnings']),
   ]
 
 
 def _audio_rows(voice, measured):
-  return [
-    (
-      f'{voice} audio',
-      f'{measured["utterances"]} copies, {measured["seconds"]:.1f} s: '
-      f'loudness {measured["loudness_db"]:+.1f} dB, '
-      f'long-term spectrum {measured["long_term_spectrum_db"]:.1f} dB, '
+  line = (
+    f'{measured["seconds"]:.1f} s: '
+    f'loudness {measured["loudness_db"]:+.1f} dB, '
+    f'long-term spectrum {measured["long_term_spectrum_db"]:.1f} dB'
+  )
+  if 'log_mel_db' in measured:
+    line = (
+      f'{measured["utterances"]} copies, {line}, '
       f'log-mel {measured["log_mel_db"]:.1f} dB, '
-      f'mel cepstrum {measured["mel_cepstral_db"]:.1f} dB',
-    ),
+      f'mel cepstrum {measured["mel_cepstral_db"]:.1f} dB'
+    )
+  else:
+    line = f'{measured["utterances"]} samples, no copies, {line}'
+  return [
+    (f'{voice} audio', line),
     (
       f'{voice} real-time factor',
       f'{measured["real_time_factor"]:.3f} s per second of audio',

@@ -171,10 +171,9 @@ class _Steps:
     if teacher.context:
       shape = [noise.shape[1], noise.shape[0], teacher.context.channels]
       encoded = encoded.beside(tf.zeros(shape))
-    projected = teacher.network.stack.project(encoded)
-    if projected is not None:
-      projected = tf.transpose(projected, [1, 0, 2])
-    self._projected = projected
+    if encoded.local is not None:  # While it is small.
+      encoded = encoded._replace(local=tf.transpose(encoded.local, [1, 0, 2]))
+    self._projected = teacher.network.stack.project(encoded, time_axis=0)
 
   def run(self, first, count, heard, carry: _Carry) -> _Carry:
     """Samples first .. first + count - 1, told the context `heard`."""
@@ -192,7 +191,7 @@ class _Steps:
         t,
       )
       sample = teacher.output_kind.sample(
-        parameters, self._noise[t], self._temperature
+        parameters, tf.gather(self._noise, t), self._temperature
       )
       waveform = tf.tensor_scatter_nd_update(carry.waveform, [[t]], [sample])
       return i + 1, _Carry(teacher.encode(sample), rings, waveform)
@@ -204,7 +203,8 @@ class _Steps:
   def _conditioning(self, t, heard):
     if self._projected is None:
       return heard
-    row = self._projected[0 if self._projected.shape[0] == 1 else t]
+    single = self._projected.shape[0] == 1
+    row = self._projected[0] if single else tf.gather(self._projected, t)
     return row if heard is None else row + heard
 
 

@@ -1,0 +1,107 @@
+"""Evaluation: numbers, WAVs, spectrograms and the report."""
+
+import pathlib
+
+from data import dataset, decoding, shards
+from modes.runs import Run
+from wavenet_tf import baseline, evaluation, report, speaker_recognition
+
+
+def evaluate(run: Run) -> None:
+  """Numbers, WAVs, spectrograms and the report."""
+  config = run.config
+  examples = run.validation(config.evaluate.utterances)
+  names = {example.name for example in examples}
+  teacher = run.teacher()
+  has_student = bool(config.student.flow_layers)
+  models = evaluation.Models(
+    teacher,
+    run.student() if has_student else None,
+    run.untrained_student(teacher) if has_student else None,
+    run.listener() if has_student else None,
+  )
+  results = evaluation.measure(
+    config,
+    models,
+    examples,
+    dataset.validation_batches(
+      examples, config, config.train_student.crop_samples
+    )
+    if has_student
+    else [],
+    sum(
+      u['flac_bytes']
+      for u in run.manifest.of_split(shards.VALIDATION)
+      if u['name'] in names
+    ),
+  )
+  chosen = [
+    shortened(run, example, config.evaluate.audio_seconds)
+    for example in examples[: config.evaluate.audio_utterances]
+  ]
+  copied = evaluation.copies(config, models, chosen)
+  results.update(copied.results)
+  if any((run.workdir / 'classifier').glob('ckpt-*.index')):
+    results['classifier'] = measure_classifier(run)
+  results['speaker_recognition'] = speaker_recognition.recognise(
+    teacher,
+    config,
+    run.spread(shards.VALIDATION, config.evaluate.utterances),
+    run.manifest.features['global_names'],
+  )
+  pictures, sounds = _write_samples(run, copied.waveforms)
+  rows = report.rows(results, run.workdir)
+  report.write(run.workdir / 'report', results, rows, pictures, sounds)
+  print(report.table(rows))
+
+
+def measure_classifier(run: Run) -> dict:
+  """Accuracies on validation utterances, and what log-mels alone reach."""
+  config = run.config
+  kind = config.classifier.labels
+  frame_samples = config.classifier.frame_samples(config.audio.sample_rate_hz)
+
+  def labels_of(example):
+    return dataset.frame_labels(
+      example, 0, len(example.levels), kind, frame_samples
+    ).numpy()
+
+  examples = run.spread(shards.VALIDATION, config.evaluate.utterances)
+  labels = [labels_of(example) for example in examples]
+  measured = evaluation.classifier_accuracy(
+    run.classifier(), config, examples, labels
+  )
+  learned = run.spread(shards.TRAIN, baseline.MOST_RECORDINGS)
+  measured['baseline'] = baseline.measure(
+    config,
+    [baseline.Recording(e.levels, labels_of(e)) for e in learned],
+    [baseline.Recording(e.levels, found) for e, found in zip(examples, labels)],
+  )
+  return measured
+
+
+def shortened(run: Run, example: shards.Example, seconds: float):
+  """The first seconds of an example, in whole chunks; 0 keeps all of it."""
+  chunk = run.config.evaluate.chunk_frames
+  hop = run.config.audio.hop_samples
+  rate = run.config.audio.sample_rate_hz
+  if not seconds:
+    return example
+  frames = max(1, round(seconds * rate / (hop * chunk))) * chunk
+  return example._replace(
+    levels=example.levels[: frames * hop], features=example.features[:frames]
+  )
+
+
+def _write_samples(run, waveforms):
+  folder = run.workdir / 'samples'
+  folder.mkdir(exist_ok=True)
+  pictures, sounds = [], []
+  for name, by_voice in waveforms.items():
+    stem = pathlib.PurePath(name).with_suffix('').as_posix().replace('/', '_')
+    for voice, waveform in by_voice.items():
+      sounds.append(folder / f'{stem}_{voice}.wav')
+      decoding.write_wav(sounds[-1], waveform, run.config.audio.sample_rate_hz)
+    pictures.append(folder / f'{stem}.png')
+    report.save_spectrograms(pictures[-1], by_voice, run.config.audio)
+  return pictures, sounds

@@ -1,0 +1,280 @@
+"""Preparation and training: recordings -> data -> models -> SavedModel."""
+
+import json
+import pathlib
+
+from absl import logging
+import tensorflow as tf
+
+from data import dataset, preparation, prosody, shards
+from modes.judging import measure_classifier, shortened
+from modes.runs import Run
+from wavenet_tf import (
+  audio,
+  diagnosis,
+  health,
+  objectives,
+  report,
+  sampling,
+  training,
+  validation,
+)
+from wavenet_tf import classifier as classifier_lib
+from wavenet_tf import config as config_lib
+from wavenet_tf import export as export_lib
+from wavenet_tf import teacher as teacher_lib
+from wavenet_tf.config import LINGUISTIC, UserError
+
+_SAMPLE_CORPUS = pathlib.Path(__file__).parents[1] / 'data' / 'sample'
+
+
+def prepare(run: Run, data_dir: str | None) -> Run:
+  """Recordings -> shards and manifest; nothing to do if they are there.
+
+  Args:
+    run: old or new.
+    data_dir: the recordings; None: those of the run, or the bundled ones.
+
+  Returns:
+    The run, with what its models need to know of the corpus.
+  """
+  if (run.data / shards.MANIFEST).exists():
+    manifest = run.manifest
+    folder = manifest.corpus['folder']
+    if data_dir and str(pathlib.Path(data_dir).resolve()) != folder:
+      raise UserError(
+        f'--data_dir: found {data_dir}, but {run.workdir} '
+        f'was prepared from {folder}; use another --workdir.'
+      )
+  else:
+    source = pathlib.Path(data_dir or _SAMPLE_CORPUS)
+    manifest = preparation.prepare(run.config, source, run.data)
+    # A run that is there is a run that was prepared.
+  run = run.with_found(manifest)
+  run.save()
+  print(
+    f'Data: {len(manifest.of_split(shards.TRAIN))} training and '
+    f'{len(manifest.of_split(shards.VALIDATION))} validation utterances, '
+    f'{manifest.corpus["seconds"]:.0f} s at '
+    f'{run.config.audio.sample_rate_hz} Hz, {len(manifest.rejected)} '
+    'files left out.'
+  )
+  return run
+
+
+def train_prosody(run: Run) -> None:
+  """Models of durations and pitch, from the corpus' own alignment."""
+  if run.config.conditioning.local != LINGUISTIC:
+    raise UserError(
+      f'conditioning.local: found {run.config.conditioning.local!r}, of which '
+      f'no prosody is predicted, expected {LINGUISTIC!r}; prepare a new '
+      '--workdir with that.'
+    )
+  trained = prosody.train(run.data, run.manifest)
+  trained.save(run.prosody_file)
+  errors = prosody.evaluate(trained, run.data, run.manifest)
+  line = (
+    f'Prosody: durations of {errors.phones} phones within '
+    f'{errors.duration_ms:.0f} ms RMS (spread {errors.duration_spread_ms:.0f} '
+    'ms)'
+  )
+  if run.config.conditioning.log_f0:
+    line += (
+      f', log F0 of {errors.frames} frames within '
+      f'{errors.log_f0_semitones:.1f} semitones RMS (spread '
+      f'{errors.log_f0_spread_semitones:.1f}), voicing '
+      f'{100 * errors.voicing_accuracy:.0f} % right'
+    )
+  print(f'{line}.')
+
+
+def train_teacher(run: Run) -> None:
+  """Maximum likelihood on crops of the recordings."""
+  _print_receptive_field(run, 'Teacher', run.config.teacher)
+  if run.config.context.cycles:
+    _print_receptive_field(run, 'Context stack', run.config.context)
+  if (
+    run.config.train_teacher.steps != run.saved.train_teacher.steps
+    and (run.workdir / 'student').exists()
+  ):
+    raise UserError(
+      f'train_teacher.steps: found {run.config.train_teacher.steps}, but '
+      f'{run.workdir / "student"} was distilled from a teacher of '
+      f'{run.saved.train_teacher.steps} steps; remove that folder first, '
+      'or use another --workdir.'
+    )
+  run.seed_initial_weights(run.config.train_teacher)
+  teacher = teacher_lib.build_teacher(run.config)
+  generate = sampling.Generator(teacher, run.config)
+  objective = objectives.teacher_objective(teacher)
+  _train(run, 'teacher', teacher, objective, generate)
+
+
+def _print_receptive_field(run, name, sizes):
+  field = sizes.receptive_field_samples
+  print(
+    f'{name}: receptive field {field:,} samples, '
+    f'{1000 * field / run.config.audio.sample_rate_hz:.0f} ms.'
+  )
+
+
+def train_student(run: Run) -> None:
+  """Density distillation from the average of the teacher's weights."""
+  if not run.config.student.flow_layers:
+    raise UserError(
+      'student.flow_layers: found (), so this run has no '
+      'student; give its flows, such as (10,10,10,30).'
+    )
+  _print_receptive_field(run, 'Student', run.config.student)
+  teacher = run.teacher()
+  student = run.untrained_student(teacher)
+  synthesize = sampling.Synthesizer(student, run.config)
+  _train(
+    run,
+    'student',
+    student,
+    objectives.student_objective(
+      teacher,
+      student,
+      run.config.distillation,
+      run.config.audio.sample_rate_hz,
+      run.listener(),
+    ),
+    synthesize,
+    _health_watch(run, teacher, student),
+  )
+
+
+def _health_watch(run, teacher, student):
+  """-> step -> the student's health, into TensorBoard and as warnings."""
+  config = run.config
+  batches = dataset.validation_batches(
+    run.validation(health.CROPS),
+    config,
+    config.train_student.crop_samples,
+  )
+  measure = health.measurer(teacher, student, batches, config)
+
+  def watch(step):
+    measurement = measure()
+    health.write_summaries(measurement, step)
+    for warning in diagnosis.warnings(measurement.health):
+      logging.warning('Student at step %d: %s', step, warning)
+
+  return watch
+
+
+def train_classifier(run: Run) -> None:
+  """Frames of raw audio -> the labels that the corpus brings."""
+  sizes, settings = run.config.classifier, run.config.train_classifier
+  validation.validate_classifier(run.config)
+  if (
+    settings.steps != run.saved.train_classifier.steps
+    and run.config.distillation.is_perceptual
+    and (run.workdir / 'student').exists()
+  ):
+    raise UserError(
+      f'train_classifier.steps: found {settings.steps}, but '
+      f'{run.workdir / "student"} listened with a classifier of '
+      f'{run.saved.train_classifier.steps} steps; remove that folder first, '
+      'or use another --workdir.'
+    )
+  classes = run.manifest.vocabularies[sizes.labels]
+  if len(classes) < 2:
+    raise UserError(
+      f'classifier.labels: found {sizes.labels!r}, of which '
+      f'{run.manifest.corpus["folder"]} has {len(classes)}, expected at least '
+      'two to tell apart; add labels (README, "Labels") and prepare a new '
+      '--workdir, or choose another kind.'
+    )
+  _print_receptive_field(run, 'Classifier', sizes)
+  print(
+    f'Classifier: {len(classes)} {sizes.labels}, each frame heard with '
+    f'{sizes.frame_reach} frames of {sizes.frame_milliseconds:g} ms to '
+    'either side.'
+  )
+  run.seed_initial_weights(settings)
+  classifier = classifier_lib.build_classifier(run.config, len(classes))
+  run.classes_path.parent.mkdir(exist_ok=True)
+  config_lib.write_text(run.classes_path, json.dumps(classes) + '\n')
+  objective = objectives.classifier_objective(
+    classifier, sizes.next_sample_weight
+  )
+  _train(
+    run,
+    'classifier',
+    classifier,
+    objective,
+    label_kind=sizes.labels,
+    frame_samples=classifier.frame_samples,
+  )
+  measured = measure_classifier(run)
+  print(report.table(report.classifier_rows(measured)))
+
+
+def _train(run, name, model, objective, synthesize=None, watch=None, **labels):
+  """Trains one model; each checkpoint is also a sound in TensorBoard.
+
+  Args:
+    run: of this command.
+    name: of the model's folder and of its section of the configuration.
+    model: whose variables exist.
+    objective: (batch, seed) -> (loss, metrics).
+    synthesize: (features, seed) -> waveform, or None where nothing speaks.
+    watch: called with the step after the sound of each checkpoint, or None.
+    **labels: of the batches, see `dataset.training_batches`.
+  """
+  settings = getattr(run.config, f'train_{name}')
+  # An interrupted run goes on with what was asked for now.
+  run.save()
+  trainer = training.Trainer(model, objective, settings, run.workdir / name)
+  trainer.restore()
+  if trainer.steps_done >= settings.steps:
+    print(f'{name.capitalize()}: {trainer.steps_done} steps done.')
+    return
+  manifest = run.manifest
+  batches = dataset.training_batches(
+    run.data,
+    manifest,
+    run.config,
+    batch_size=settings.batch_size,
+    crop_samples=settings.crop_samples,
+    shuffle_megabytes=run.config.data.shuffle_megabytes,
+    seed=settings.seed,
+    start_step=trainer.steps_done,
+    **labels,
+  )
+  if synthesize is None:
+    trainer.run(batches)
+    return
+  example = shortened(run, run.validation(1)[0], seconds=1.0)
+
+  def listen(step):
+    waveform = synthesize(
+      tf.constant(example.features[None]),
+      (0, step),
+      tf.constant(example.global_[None]),
+    )[0]
+    report.write_tensorboard_audio(
+      {
+        'recording': audio.waveform_from_levels(example.levels).numpy(),
+        name: waveform[: len(example.levels)],
+      },
+      run.config.audio,
+      step,
+    )
+    if watch is not None:
+      watch(step)
+
+  trainer.run(batches, listen)
+
+
+def export(run: Run) -> None:
+  """A new version of the SavedModel."""
+  if not run.config.student.flow_layers:
+    raise UserError(
+      'student.flow_layers: found (), so there is no student to '
+      'export; give its flows and train it.'
+    )
+  path = export_lib.export(run.student(), run.config, run.workdir / 'export')
+  print(f'SavedModel: {path}')

@@ -1,0 +1,200 @@
+"""A run: a folder with its configuration, its data and its models."""
+
+import dataclasses
+import functools
+import itertools
+import json
+import pathlib
+import random
+
+from data import shards
+from data.conditioning import Conditioning
+from wavenet_tf import classifier as classifier_lib
+from wavenet_tf import config as config_lib
+from wavenet_tf import presets, same_run, training, validation
+from wavenet_tf import student as student_lib
+from wavenet_tf import teacher as teacher_lib
+from wavenet_tf.config import Config, UserError
+
+_MODES_OF_A_NEW_RUN = ('all', 'prepare')
+# What `prepare` finds in a corpus.
+_FOUND_FIELDS = (
+  'conditioning.linguistic_channels',
+  'conditioning.global_channels',
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """What every mode is given."""
+
+  config: Config
+  workdir: pathlib.Path
+  saved: Config  # What the folder was made with, before this command.
+
+  @property
+  def data(self) -> pathlib.Path:
+    return self.workdir / 'data'
+
+  @functools.cached_property
+  def manifest(self) -> shards.Manifest:
+    """Of the data, every shard of which is verified."""
+    return self._manifest(verify=True)
+
+  @functools.cached_property
+  def told(self) -> Conditioning:
+    """What the models of this run are told beside the waveform."""
+    return Conditioning.from_manifest(self._manifest(verify=False), self.config)
+
+  def _manifest(self, verify):
+    manifest = shards.read_manifest(self.data, self.config.audio, verify=verify)
+    Conditioning.from_manifest(manifest, self.config)
+    return manifest
+
+  @property
+  def prosody_file(self) -> pathlib.Path:
+    return self.workdir / 'prosody.npz'
+
+  def validation(self, count: int, every: int = 1) -> list[shards.Example]:
+    examples = shards.read_examples(self.data, self.manifest, shards.VALIDATION)
+    return list(itertools.islice(examples, 0, count * every, every))
+
+  def spread(self, split: str, count: int) -> list[shards.Example]:
+    """At most `count` examples, from all over a split."""
+    every = -(-len(self.manifest.of_split(split)) // count)
+    examples = shards.read_examples(self.data, self.manifest, split)
+    return list(itertools.islice(examples, 0, None, every))
+
+  def teacher(self) -> teacher_lib.Teacher:
+    return training.load_average(
+      teacher_lib.build_teacher(self.config), self.workdir / 'teacher'
+    )
+
+  def student(self) -> student_lib.Student:
+    if not self.config.student.flow_layers:
+      raise UserError(
+        'student.flow_layers: found (), so this run has no student; give its '
+        'flows and train it, or use --model=teacher.'
+      )
+    return training.load_average(
+      student_lib.build_student(self.config), self.workdir / 'student'
+    )
+
+  def untrained_student(self, teacher) -> student_lib.Student:
+    """The student that training starts from."""
+    self.seed_initial_weights(self.config.train_student)
+    student = student_lib.build_student(self.config)
+    # The teacher's encoder already hears what matters.
+    student.encoder.set_weights(teacher.encoder.get_weights())
+    return student
+
+  def seed_initial_weights(self, settings) -> None:
+    """Keras draws the seeds of its initializers from Python's generator.
+
+    `keras.utils.set_random_seed` would also change TensorFlow's global seed, on
+    which the order of the data must not depend.
+    """
+    random.seed(settings.seed)
+
+  def with_found(self, manifest: shards.Manifest) -> 'Run':
+    """The same, with the channels that a corpus brings its models."""
+    local = manifest.local_channels
+    if self.config.conditioning.local != config_lib.LINGUISTIC:
+      local = 0
+    found = dict(zip(_FOUND_FIELDS, (local, manifest.global_channels)))
+    return dataclasses.replace(
+      self,
+      config=config_lib.override(self.config, found),
+      saved=config_lib.override(self.saved, found),
+    )
+
+  def save(self) -> None:
+    config_lib.save(self.config, self.workdir / 'config.json')
+
+  @property
+  def classes_path(self) -> pathlib.Path:
+    """The names of the classifier's classes, kept beside its weights."""
+    return self.workdir / 'classifier' / 'classes.json'
+
+  def classifier(self) -> classifier_lib.Classifier:
+    classes = []
+    if self.classes_path.exists():
+      classes = json.loads(self.classes_path.read_text('utf-8'))
+    return training.load_average(
+      classifier_lib.build_classifier(self.config, max(1, len(classes))),
+      self.workdir / 'classifier',
+    )
+
+  def listener(self):
+    """The frozen classifier of the perceptual loss, or None without one."""
+    settings = self.config.distillation
+    if not settings.is_perceptual:
+      return None
+    if not settings.classifier_workdir:
+      if not self.classes_path.exists():
+        raise UserError(
+          'distillation.style_weight, feature_weight: a perceptual loss needs '
+          f'a classifier, and {self.workdir} has none; run '
+          '--mode=train_classifier there first, or name a run that has one by '
+          'distillation.classifier_workdir.'
+        )
+      return self.classifier()
+    field = 'distillation.classifier_workdir'
+    workdir = pathlib.Path(settings.classifier_workdir)
+    path = workdir / 'config.json'
+    if not path.exists():
+      raise UserError(
+        f'{field}: {path} does not exist; name the --workdir in which '
+        '--mode=train_classifier was run.'
+      )
+    config = config_lib.load(path)
+    rates = [c.audio.sample_rate_hz for c in (self.config, config)]
+    if rates[0] != rates[1]:
+      raise UserError(
+        f'{field}: the classifier in {workdir} listens at {rates[1]} Hz, '
+        f'expected audio.sample_rate_hz = {rates[0]}; train one at that rate.'
+      )
+    return Run(config, workdir, config).classifier()
+
+
+def open_run(
+  workdir: pathlib.Path, preset: str | None, overrides: dict, mode: str
+) -> Run:
+  """The run of a folder, or a new one; its configuration is checked.
+
+  Args:
+    workdir: of the run.
+    preset: by name; None: that of the run, or `tiny`.
+    overrides: of fields, by dotted name.
+    mode: most of them need a run that was prepared.
+
+  Raises:
+    UserError: if the configuration makes no sense, or another run.
+  """
+  for field in _FOUND_FIELDS:
+    if field in overrides:
+      raise UserError(
+        f'{field}: found {overrides[field]}, but preparation counts it in the '
+        'corpus; leave it out.'
+      )
+  path = workdir / 'config.json'
+  if not path.exists():
+    if mode not in _MODES_OF_A_NEW_RUN:
+      raise UserError(
+        f'--workdir: {path} does not exist; run --mode=prepare '
+        'or --mode=all first.'
+      )
+    config = config_lib.override(presets.preset(preset or 'tiny'), overrides)
+    validation.validate(config)
+    return Run(config, workdir, config)
+  saved = config_lib.load(path)
+  base = saved
+  if preset:
+    flat = config_lib.flatten(saved)
+    base = config_lib.override(
+      presets.preset(preset), {field: flat[field] for field in _FOUND_FIELDS}
+    )
+  asked = config_lib.override(base, overrides)
+  same_run.check_same_run(saved, asked, workdir)
+  validation.validate(asked)
+  return Run(asked, workdir, saved)

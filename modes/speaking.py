@@ -1,0 +1,110 @@
+"""Generation: copies of recordings, speech from text, audio of a length."""
+
+import pathlib
+import sys
+from typing import NamedTuple
+
+from data import copies, decoding, inputs
+from modes.runs import Run
+from wavenet_tf import audio, sampling
+from wavenet_tf.config import UserError
+
+
+class Request(NamedTuple):
+  """What to generate, by which model, and where to write it.
+
+  Attributes:
+    model: 'teacher' or 'student'.
+    input: an audio file or a folder to copy, or None.
+    output: a .wav file or a folder; None: <workdir>/samples/<model>.
+    seed: the same seed gives the same audio.
+    wish: everything but the recording.
+  """
+
+  model: str
+  input: str | None
+  output: str | None
+  seed: int
+  wish: inputs.Wish
+
+
+def generate(run: Run, request: Request) -> None:
+  """Writes what was asked for; one WAV file, or one for each recording.
+
+  Raises:
+    UserError: naming the flag that cannot be followed.
+  """
+  wish = request.wish
+  output = request.output or run.workdir / 'samples' / request.model
+  if request.input:
+    # The flags are checked before any model is loaded.
+    targets = copies.targets(request.input, pathlib.Path(output))
+    wishes = {
+      target: wish._replace(input=recording)
+      for recording, target in targets.items()
+    }
+  else:
+    wishes = {_single_target(wish, pathlib.Path(output)): wish}
+  inputs.check(wish._replace(input=request.input), run.told)
+  say = _Voice(run, request)
+  bad = []
+  for target, one in wishes.items():
+    try:
+      say(one, target)
+    except UserError as error:
+      if not request.input:
+        raise
+      print(error, file=sys.stderr)
+      bad.append(one)
+  if bad:
+    raise UserError(
+      f'--input: {len(bad)} of {len(wishes)} recordings were not copied.'
+    )
+
+
+def speak(run: Run, request: Request) -> None:
+  """Text, or a label file, by a model that was told linguistic features."""
+  wish = request.wish
+  if bool(wish.text) == bool(wish.labels):
+    raise UserError(
+      f'--mode: speak says --text or --labels, found '
+      f'{"both" if wish.text else "neither"}; give one of them.'
+    )
+  generate(run, request)
+
+
+def _single_target(wish, output):
+  if output.suffix.lower() == '.wav':
+    return output
+  if output.suffix:
+    raise UserError(f'--output: found {output}, expected .wav or a folder.')
+  if wish.labels:
+    return output / f'{wish.labels.stem}.wav'
+  return output / ('speech.wav' if wish.text else 'generated.wav')
+
+
+class _Voice:
+  """A model that says one wish after the other."""
+
+  def __init__(self, run, request):
+    self._run = run
+    self._seed = (request.seed, 0)
+    self._synthesize = (
+      sampling.Generator(run.teacher(), run.config)
+      if request.model == 'teacher'
+      else sampling.Synthesizer(run.student(), run.config)
+    )
+
+  def __call__(self, wish, target):
+    asked = inputs.model_inputs(wish, self._run.told, self._run.prosody_file)
+    waveform = self._synthesize(asked.features, self._seed, asked.global_)
+    speech = waveform[0, : asked.samples]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    rate = self._run.config.audio.sample_rate_hz
+    decoding.write_wav(target, speech, rate)
+    line = f'{target}: {len(speech) / rate:.2f} s'
+    line += f', {audio.rms_dbfs(speech):.1f} dBFS'
+    if asked.levels is not None:
+      recording = audio.waveform_from_levels(asked.levels).numpy()
+      line += f' (input {audio.rms_dbfs(recording):.1f} dBFS)'
+    print(f'{line}.')
