@@ -230,6 +230,37 @@ def test_two_tones_are_told_apart(generator):
   assert measured['frame_majority_share'] == pytest.approx(57 / 86)
 
 
+def test_dropout_is_of_training_only(generator):
+  config = miniature(classifier__dropout=0.5, classifier__gain_decibels=3.0)
+  classifier = random_classifier(config, CLASSES)
+  waveform = random_waveform(generator)
+  plain = classifier(waveform).logits.numpy()
+  np.testing.assert_array_equal(plain, classifier(waveform).logits)
+  thinned = [
+    classifier(waveform, tf.constant([0, step])).logits.numpy()
+    for step in (1, 1, 2)
+  ]
+  np.testing.assert_array_equal(thinned[0], thinned[1])
+  assert np.abs(thinned[0] - plain).max() > 1e-3
+  assert np.abs(thinned[0] - thinned[2]).max() > 1e-3
+
+
+def test_dilated_frames_reach_further(generator):
+  config = miniature(
+    classifier__frame_layers=3, classifier__frame_dilation_growth=2,
+    train_classifier__crop_samples=1600,
+  )  # fmt: skip
+  assert config.classifier.frame_dilations == (1, 2, 4)
+  classifier = random_classifier(config, CLASSES)
+  frames = generator.normal(size=[1, 31, 10]).astype(np.float32)
+  other = frames.copy()
+  other[:, 15] += 1
+  changed = np.abs(classifier.classify(frames) - classifier.classify(other))
+  reached = np.flatnonzero(changed.max((0, 2)))
+  assert reached.min() == 15 - config.classifier.frame_reach == 8
+  assert reached.max() == 22
+
+
 def test_evaluation_in_chunks_equals_one_pass(classifier, generator):
   config = miniature(classifier__labels='words')
   levels = generator.integers(-3000, 3000, 11 * FRAME + 5).astype(np.int16)

@@ -150,6 +150,7 @@ WITH_CONTEXT = {'context.cycles': 1, 'context.layers_per_cycle': 3}
     ({'student.product_dtype': 'half'}, ['student.product_dtype', 'bfloat16']),
     ({'data.split': 'word'}, ['data.split', 'speaker_and_index']),
     ({'data.held_out_speakers': 0}, ['data.held_out_speakers', 'above 0']),
+    ({'data.loudness_dbfs': 3.0}, ['data.loudness_dbfs', '0 dB']),
     ({'data.piece_seconds': -1.0}, ['data.piece_seconds', '0 or more']),
     ({'context.cycles': -1}, ['context.cycles', '0 or more']),
     (WITH_CONTEXT | {'context.kernel_size': 1}, ['context.kernel_size']),
