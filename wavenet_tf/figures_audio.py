@@ -173,10 +173,13 @@ def _draw_prediction(figure, column, teacher, config, stretch):
   image = np.log10(densities(teacher, parameters, amplitudes) + 1e-30)
   rate = config.audio.sample_rate_hz
   times = 1000 * (stretch.start + np.arange(stretch.samples)) / rate
+  name, unit = 'mu-law softmax', 'mu-law code'
+  if not isinstance(output, distributions.MuLawSoftmax):
+    name = config.teacher.output.replace('_', ' ')
+    unit = f'{config.teacher.bits}-bit sample'
   column[0].plot(times, shown, color='black', linewidth=0.9)
   column[0].set(
-    title=f'{config.teacher.output.replace("_", " ")}: '
-    f'{distributions.bits(nats):.2f} bits per sample here',
+    title=f'{name}: {distributions.bits(nats):.2f} bits per {unit} here',
     ylabel='amplitude', ylim=(-limit, limit),
   )  # fmt: skip
   column[0].grid(alpha=0.3)
