@@ -106,7 +106,7 @@ def copy(ask, waveform: np.ndarray, seed: int, global_=()) -> np.ndarray:
   seeds = np.array([[seed, 0]], np.int32)
   inputs = {'mel': mel, 'seed': seeds}
   if len(global_):
-    inputs['global'] = np.array([global_], np.float32)
+    inputs['global_vector'] = np.array([global_], np.float32)
   audio = ask('serving_default', inputs)['audio']
   return audio[0, : len(waveform)]
 
