@@ -26,6 +26,8 @@ flags.DEFINE_string('host', 'localhost', 'Where the server runs.')
 flags.DEFINE_integer('port', None, 'Its port (default: 8500 gRPC, 8501 REST).')
 flags.DEFINE_string('model', 'wavenet', 'Name of the model on the server.')
 flags.DEFINE_integer('seed', 0, 'The same seed gives the same audio.')
+flags.DEFINE_list('global', [], 'Numbers of the global vector (speaker, tags), '
+                  'where the model has one.')  # fmt: skip
 flags.DEFINE_float('timeout_seconds', 60.0, 'For one answer.')
 
 # gRPC's own limit of 4 MB is 43 s of 24 kHz audio.
@@ -91,22 +93,31 @@ def ask_rest(target: str, model: str, signature: str,
   return {name: np.asarray(v, np.float32) for name, v in outputs.items()}
 
 
-def copy(ask, waveform: np.ndarray, seed: int) -> np.ndarray:
+def copy(ask, waveform: np.ndarray, seed: int, global_=()) -> np.ndarray:
   """float32 `[T]` -> its copy in the model's voice, `[T]`.
 
   Args:
     ask: (signature, inputs) -> outputs.
     waveform: at the model's rate, mono, in [-1, 1].
     seed: of the noise.
+    global_: `[channels]` of a model that has a global vector.
   """
   mel = ask('features', {'audio': waveform[None]})['mel']
   seeds = np.array([[seed, 0]], np.int32)
-  audio = ask('serving_default', {'mel': mel, 'seed': seeds})['audio']
+  inputs = {'mel': mel, 'seed': seeds}
+  if len(global_):
+    inputs['global_vector'] = np.array([global_], np.float32)
+  audio = ask('serving_default', inputs)['audio']
   return audio[0, : len(waveform)]
 
 
 def main(argv):
   del argv
+  try:
+    global_ = [float(number) for number in FLAGS['global'].value]
+  except ValueError as error:
+    print(f'--global: {error}, expected numbers', file=sys.stderr)
+    return 1
   try:
     waveform, rate = soundfile.read(
       FLAGS.input, dtype='float32', always_2d=True
@@ -125,7 +136,7 @@ def main(argv):
     )
 
   try:
-    speech = copy(ask, waveform.mean(1), FLAGS.seed)
+    speech = copy(ask, waveform.mean(1), FLAGS.seed, global_)
   except ConnectionError as error:
     print(error, file=sys.stderr)
     return 1

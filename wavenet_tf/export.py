@@ -19,8 +19,8 @@ class ServedStudent(tf.Module):
   """The two signatures, over variables that TensorFlow can save by itself.
 
   serving_default: mel float32 [B, frames, mels] (or `features`, where they are
-    others), seed int32 [B, 2], global float32 [B, channels] where there is
-    such conditioning -> audio float32 [B, frames * hop] in [-1, 1]
+    others), seed int32 [B, 2], global_vector float32 [B, channels] where there
+    is such conditioning -> audio float32 [B, frames * hop] in [-1, 1]
   features: audio float32 [B, T] -> mel float32 [B, ceil(T / hop), mels]
   """
 

@@ -226,7 +226,9 @@ def served_inputs(config: Config) -> dict[str, tf.TensorSpec]:
   }
   channels = config.conditioning.global_channels
   if channels:
-    inputs['global'] = tf.TensorSpec([None, channels], tf.float32, 'global')
+    inputs['global_vector'] = tf.TensorSpec(
+      [None, channels], tf.float32, 'global_vector'
+    )
   return inputs
 
 
