@@ -18,7 +18,7 @@ from teacher_test import VARIANTS
 import tensorflow as tf
 
 from wavenet_tf import config as config_lib
-from wavenet_tf import layers, network, presets
+from wavenet_tf import convolution, layers, network, presets
 from wavenet_tf.config import MARGIN_FRAMES
 from wavenet_tf.layers import Conditioning, UNCONDITIONED
 
@@ -104,7 +104,7 @@ def open_rectifiers(net):
 @pytest.mark.parametrize('kernel_size', [2, 3])
 @pytest.mark.parametrize('dilation', [2**i for i in range(10)])
 def test_convolution_hears_its_taps_alone(dilation, kernel_size):
-  layer = layers.CausalConvolution(3, kernel_size, dilation)
+  layer = convolution.CausalConvolution(3, kernel_size, dilation)
   layer.build((None, None, 2))
   randomize(layer)
   t = 11

@@ -5,7 +5,8 @@ import pytest
 
 LAYERS = [
   ['config'],
-  ['presets', 'checks', 'same_run', 'audio', 'layers', 'noise'],
+  ['presets', 'checks', 'same_run', 'audio', 'noise', 'convolution'],
+  ['layers'],
   [
     'student_validation',
     'upsampling',

@@ -1,58 +1,12 @@
-"""Convolution, state and conditioning, against NumPy."""
+"""Blocks, skip connections and conditioning, against NumPy."""
 
 from conftest import randomize
+from convolution_test import convolution_reference
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from wavenet_tf import layers, network
-
-
-def convolution_reference(x, kernel, bias, dilation):
-  """y_t = sum_j W_j x_{t - (k - 1 - j) d} + b in float64; zeros before x_0."""
-  k = kernel.shape[0]
-  y = np.tile(bias.astype(np.float64), (*x.shape[:2], 1))
-  for t in range(x.shape[1]):
-    for j in range(k):
-      past = t - (k - 1 - j) * dilation
-      if past >= 0:
-        y[:, t] += x[:, past] @ kernel[j].astype(np.float64)
-  return y
-
-
-def build_convolution(channels_in, kernel_size, dilation):
-  layer = layers.CausalConvolution(5, kernel_size, dilation)
-  layer.build((None, None, channels_in))
-  return randomize(layer)
-
-
-@pytest.mark.parametrize('kernel_size', [2, 3])
-@pytest.mark.parametrize('dilation', [1, 2, 8])
-def test_causal_convolution_agrees_with_numpy(kernel_size, dilation, generator):
-  layer = build_convolution(3, kernel_size, dilation)
-  x = generator.normal(size=(2, 30, 3)).astype(np.float32)
-  y, state = layer(x, layer.initial_state(2, 3))
-  kernel, bias = (v.numpy() for v in layer.variables)
-  reference = convolution_reference(
-    x, kernel.reshape(kernel_size, 3, 5), bias, dilation
-  )
-  np.testing.assert_allclose(y, reference, atol=1e-5)
-  np.testing.assert_array_equal(state, x[:, -(kernel_size - 1) * dilation :])
-
-
-@pytest.mark.parametrize('kernel_size', [2, 3])
-@pytest.mark.parametrize('dilation', [1, 4])
-def test_ring_buffers_agree_with_chunks(kernel_size, dilation, generator):
-  layer = build_convolution(3, kernel_size, dilation)
-  x = generator.normal(size=(2, 40, 3)).astype(np.float32)
-  start = generator.normal(size=(2, layer.history_samples, 3))
-  start = tf.constant(start, tf.float32)
-  whole, state = layer(x, start)
-  ring, (kernel, _) = layers.ring_from_state(start), layer.kernels()
-  for t in range(x.shape[1]):
-    y, ring = layer.step(kernel, tf.constant(x[:, t]), ring, t)
-    np.testing.assert_allclose(y, whole[:, t], atol=1e-5)
-  np.testing.assert_array_equal(layers.state_from_ring(ring, x.shape[1]), state)
 
 
 def build_stack(returns_gates, kernel_size=2, dilations=(1, 2, 4, 1, 2)):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from wavenet_tf import layers
+from wavenet_tf import convolution, layers
 from wavenet_tf.config import FLOAT32, GATED
 
 
@@ -76,7 +76,7 @@ class CausalNetwork(keras.layers.Layer):
     **kwargs,
   ):
     super().__init__(**kwargs)
-    self.entrance = layers.CausalConvolution(
+    self.entrance = convolution.CausalConvolution(
       residual_channels,
       kernel_size,
       name='entrance',
@@ -98,7 +98,7 @@ class CausalNetwork(keras.layers.Layer):
     self.skip = skip_channels and keras.layers.Dense(
       skip_channels,
       name='skip',
-      dtype=layers.product_policy(product_dtype),
+      dtype=convolution.product_policy(product_dtype),
       # Fans of one block, as if each block had its own skip product.
       kernel_initializer=keras.initializers.VarianceScaling(
         len(dilations), 'fan_in', 'untruncated_normal'
@@ -200,8 +200,8 @@ def conditioned_step(net: CausalNetwork, previous, state, t):
 def rings_from_state(state: NetworkState) -> NetworkRings:
   """The state of a chunk, ready for steps t = 0, 1, ..."""
   return NetworkRings(
-    layers.ring_from_state(state.entrance),
-    tuple(map(layers.ring_from_state, state.stack)),
+    convolution.ring_from_state(state.entrance),
+    tuple(map(convolution.ring_from_state, state.stack)),
   )
 
 
@@ -209,6 +209,6 @@ def state_from_rings(previous, rings: NetworkRings, t) -> NetworkState:
   """Inverse of `rings_from_state` after t steps; `previous` is x_{t-1}."""
   return NetworkState(
     previous[:, None],
-    layers.state_from_ring(rings.entrance, t),
-    tuple(layers.state_from_ring(ring, t) for ring in rings.stack),
+    convolution.state_from_ring(rings.entrance, t),
+    tuple(convolution.state_from_ring(ring, t) for ring in rings.stack),
   )
