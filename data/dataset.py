@@ -47,12 +47,15 @@ def training_batches(
   shuffle_megabytes: int,
   seed: int,
   start_step: int = 0,
+  past_samples: int = 0,
   label_kind: str | None = None,
   frame_samples: int = 0,
 ) -> tf.data.Dataset:
   """Endless `Batch`es of random crops that begin on a frame.
 
-  An utterance shorter than the crop is continued with silence.
+  An utterance shorter than the crop is continued with silence. The first
+  `past_samples` of a crop are what came before the rest of it, silence before
+  the beginning of an utterance; so every sample may come after them.
 
   Args:
     folder: holds the shards.
@@ -63,6 +66,7 @@ def training_batches(
     shuffle_megabytes: about the size of the shuffle buffer.
     seed: of order and crops.
     start_step: batches that were already consumed.
+    past_samples: a multiple of the hop, less than the crop.
     label_kind: of the labels of a batch, or None for none.
     frame_samples: samples that one label stands for.
   """
@@ -82,6 +86,7 @@ def training_batches(
         shards.parse(record, config.local_channels),
         config,
         crop_samples,
+        past_samples,
         seed,
         n,
         label_kind,
@@ -109,18 +114,32 @@ def _epoch(paths, seed, epoch, buffer):
   return records.shuffle(buffer, epoch_seed, reshuffle_each_iteration=False)
 
 
-def _crop(example, config, crop_samples, seed, n, label_kind, frame_samples):
+def _crop(
+  example,
+  config,
+  crop_samples,
+  past_samples,
+  seed,
+  n,
+  label_kind,
+  frame_samples,
+):
   hop = config.audio.hop_samples
-  frames = crop_samples // hop
-  last_start = tf.maximum(tf.shape(example.features)[0] - frames, 0)
+  frames, past = crop_samples // hop, past_samples // hop
+  last_start = tf.maximum(tf.shape(example.features)[0] - (frames - past), 0)
+  # The frame of the utterance that follows the past.
   start = tf.random.stateless_uniform(
     [], tf.stack([tf.constant(seed, tf.int64), n]), 0, last_start + 1, tf.int32
   )
-  levels = example.levels[start * hop : start * hop + crop_samples]
+  heard = tf.pad(example.levels, [[past_samples, 0]])
+  levels = heard[start * hop : start * hop + crop_samples]
   levels = tf.pad(levels, [[0, crop_samples - tf.shape(levels)[0]]])
-  # Frames start - MARGIN .. start + frames + MARGIN, silence where there are
-  # none.
-  padded = audio.pad_margin(example.features[None], config.silence)[0]
+  # With MARGIN frames on either side, silence where there are none.
+  padded = tf.pad(
+    audio.pad_margin(example.features[None], config.silence)[0],
+    [[past, 0], [0, 0]],
+    constant_values=config.silence,
+  )
   wanted = frames + 2 * MARGIN_FRAMES
   features = padded[start : start + wanted]
   features = tf.pad(
@@ -131,7 +150,9 @@ def _crop(example, config, crop_samples, seed, n, label_kind, frame_samples):
   return Batch(
     tf.ensure_shape(tf.cast(levels, tf.int32), [crop_samples]),
     tf.ensure_shape(features, [wanted, config.local_channels]),
-    frame_labels(example, start * hop, crop_samples, label_kind, frame_samples),
+    frame_labels(
+      example, (start - past) * hop, crop_samples, label_kind, frame_samples
+    ),
     tf.ensure_shape(example.global_, [config.conditioning.global_channels]),
   )
 

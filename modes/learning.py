@@ -107,7 +107,9 @@ def train_teacher(run: Run) -> None:
   teacher = teacher_lib.build_teacher(run.config)
   generate = sampling.Generator(teacher, run.config)
   objective = objectives.teacher_objective(teacher)
-  _train(run, 'teacher', teacher, objective, generate)
+  # What the context stack hears before the teacher's part of a crop.
+  past = run.config.train_teacher.crop_samples - run.config.teacher_samples
+  _train(run, 'teacher', teacher, objective, generate, past_samples=past)
 
 
 def _print_receptive_field(run, name, sizes):
@@ -212,7 +214,9 @@ def train_classifier(run: Run) -> None:
   print(report.table(report.classifier_rows(measured)))
 
 
-def _train(run, name, model, objective, synthesize=None, watch=None, **labels):
+def _train(
+  run, name, model, objective, synthesize=None, watch=None, **batches_as
+):
   """Trains one model; each checkpoint is also a sound in TensorBoard.
 
   Args:
@@ -222,7 +226,7 @@ def _train(run, name, model, objective, synthesize=None, watch=None, **labels):
     objective: (batch, seed) -> (loss, metrics).
     synthesize: (features, seed) -> waveform, or None where nothing speaks.
     watch: called with the step after the sound of each checkpoint, or None.
-    **labels: of the batches, see `dataset.training_batches`.
+    **batches_as: see `dataset.training_batches`.
   """
   settings = getattr(run.config, f'train_{name}')
   # An interrupted run goes on with what was asked for now.
@@ -242,7 +246,7 @@ def _train(run, name, model, objective, synthesize=None, watch=None, **labels):
     shuffle_megabytes=run.config.data.shuffle_megabytes,
     seed=settings.seed,
     start_step=trainer.steps_done,
-    **labels,
+    **batches_as,
   )
   if synthesize is None:
     trainer.run(batches)

@@ -498,6 +498,35 @@ def test_a_short_utterance_is_continued_with_silence(prepared):
   )
 
 
+def test_every_sample_may_follow_the_past_of_a_crop(prepared):
+  """With a past that is longer than the utterances, too."""
+  config, _, folder, manifest = prepared
+  past, crop = 40000, 40400
+  longest = max(u['samples'] for u in manifest.of_split(shards.TRAIN))
+  assert longest < past
+  whole = {
+    e.name: np.r_[np.zeros(past, np.int16), e.levels, np.zeros(400, np.int16)]
+    for e in shards.read_examples(folder, manifest, shards.TRAIN)
+  }
+  batches = dataset.training_batches(
+    folder, manifest, config, batch_size=3, crop_samples=crop,
+    shuffle_megabytes=1, seed=5, past_samples=past,
+  )  # fmt: skip
+  starts = set()
+  for batch in batches.take(8):
+    for levels in batch.levels.numpy():
+      assert levels[past:].any()
+      found = [
+        start
+        for padded in whole.values()
+        for start in range(0, len(padded) - crop + 1, config.audio.hop_samples)
+        if np.array_equal(padded[start : start + crop], levels)
+      ]
+      assert found
+      starts.update(found)
+  assert len(starts) > 3
+
+
 def test_validation_batches_tile_the_utterances(prepared):
   config, _, folder, manifest = prepared
   examples = list(shards.read_examples(folder, manifest, shards.VALIDATION))
