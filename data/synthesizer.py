@@ -133,15 +133,14 @@ def _traced(trace):
   for clause, line in enumerate(clauses):
     for group in line.split():
       names = [_without_mark(name) for name in group.split('_')]
-      names = [
-        (name, stress) for name, stress in names if name not in ('', ':')
-      ]
+      names = [(name, stress) for name, stress in names if name]
       word += bool(names)
       yield from ((name, stress, word, clause) for name, stress in names)
 
 
 def _without_mark(name):
-  stress = 0
+  # A pause `_:` is split at its `_`; its colon may stick to what follows.
+  name, stress = name.lstrip(':'), 0
   while name and name[0] in _MARKS:
     stress, name = max(stress, _MARKS[name[0]]), name[1:]
   return name, stress

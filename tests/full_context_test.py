@@ -121,6 +121,12 @@ def test_times_and_stress_are_joined():
     (0, '_', 0, -1, -1), (5, 'D', 0, 0, 0), (9, '@2', 0, 0, 0),
     (20, 't', 0, 1, 0), (30, 'i:', 2, 1, 0), (40, '_', 0, -1, -1),
   ]  # fmt: skip
+  # The pauses around quotation marks.
+  events = [(0, '_:'), (5, '_:'), (9, 'h'), (20, 'oU'), (30, '_:'), (40, 'D')]
+  assert synthesizer.phones_of(events, "_:__:h_'oU__:__: D\n") == [
+    (0, '_', 0, -1, -1), (5, '_', 0, -1, -1), (9, 'h', 0, 0, 0),
+    (20, 'oU', 2, 0, 0), (30, '_', 0, -1, -1), (40, 'D', 0, 1, 0),
+  ]  # fmt: skip
   with pytest.raises(synthesizer.Unfollowed, match="'t', the trace 'd'"):
     synthesizer.phones_of([(0, 't')], 'd\n')
   with pytest.raises(synthesizer.Unfollowed, match='the trace None'):
@@ -144,6 +150,15 @@ def test_a_text_speaks_as_the_bundled_corpus_does():
 def test_a_text_with_nothing_to_speak(nothing):
   with pytest.raises(UserError, match=r'--text: found .* nothing to speak'):
     text.read_text(nothing)
+
+
+@needs_espeak
+@pytest.mark.parametrize(
+  'said', ['"Hello"', '(hello) there', 'He said, "Hello."', '"Apple," he said.']
+)
+def test_quotation_marks_and_parentheses_are_pauses(said):
+  names = [label.name for label in text.read_text(said).labels]
+  assert PAUSE in names and len(set(names)) > 4
 
 
 @needs_espeak
