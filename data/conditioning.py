@@ -284,4 +284,11 @@ def _fit_linguistic(config, data_dir, training):
       'has a label file that can be read (x.lab beside x.wav, or under lab/); '
       'align them, or use another.'
     )
+  if not any(label.has_context for timed in files for label in timed):
+    raise UserError(
+      "conditioning.local: found 'linguistic', but no label of --data_dir has "
+      f'a full context (the first is {files[0][0].context!r}), expected labels '
+      "such as 'x^x-a+b=c@1_2/A:...'; align full-context labels, or use "
+      'another.'
+    )
   return LinguisticFeatures.fit(found, files)

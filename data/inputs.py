@@ -127,7 +127,7 @@ def _of_recording(utterance, levels, told):
 def _of_labels(wish, told, prosody_file):
   """Linguistic features; what only a recording tells is predicted."""
   if wish.labels:
-    timed = labels.read_label_file(wish.labels)
+    timed = _read_labels(wish.labels)
     step = told.config.audio.hop_samples / told.config.audio.sample_rate_hz
     frames = max(1, round(timed[-1].end / labels.UNITS_PER_SECOND / step))
     features = told.linguistic.frames(timed, frames, told.config.audio)
@@ -139,13 +139,24 @@ def _of_labels(wish, told, prosody_file):
   return Prosody.load(prosody_file).predict([t.context for t in timed])
 
 
-def _check_phones(timed, known):
-  """The labels of a corpus may have phones of another alphabet."""
-  names = {label.name for label in timed}
-  unknown = sorted(names - set(known))
-  if 2 * len(unknown) > len(names):
+def _read_labels(path):
+  timed = labels.read_label_file(path)
+  if not any(label.has_context for label in timed):
     raise UserError(
-      f'--text: its phones {", ".join(unknown[:8])} are not among those of the '
-      f"recordings' labels ({', '.join(known[:8])} ...), which are not the "
-      'phones of espeak-ng; give --labels.'
+      f'--labels: {path} has phones without a context (the first is '
+      f'{timed[0].context!r}), expected full-context labels such as '
+      "'x^x-a+b=c@1_2/A:...', as the recordings have; align those, or give "
+      '--text.'
+    )
+  return timed
+
+
+def _check_phones(timed, known):
+  """The labels of a corpus may have phones of another alphabet, or too few."""
+  unknown = sorted({label.name for label in timed} - set(known))
+  if unknown:
+    raise UserError(
+      f'--text: its phones {", ".join(unknown)} are not among those of the '
+      f"recordings' labels ({', '.join(known)}); use words without them, or "
+      'give --labels if those are not the phones of espeak-ng.'
     )

@@ -8,7 +8,16 @@ import numpy as np
 from prosody_test import write_rules
 import pytest
 
-from data import corpora, inputs, preparation, prosody, shards, splits, vectors
+from data import (
+  corpora,
+  inputs,
+  labels,
+  preparation,
+  prosody,
+  shards,
+  splits,
+  vectors,
+)
 from data.conditioning import Conditioning
 from data.decoding import BadRecording
 from wavenet_tf.config import DataConfig, UserError
@@ -265,7 +274,10 @@ def test_another_conditioning_than_the_shards(tmp_path):
   for field, value in {
     'local': 'none', 'log_f0': False, 'globals': ('speaker',)
   }.items():  # fmt: skip
-    other = miniature(**{f'conditioning__{field}': value})
+    other = miniature(
+      **{f'conditioning__{field}': value},
+      distillation__power_average_over_time=True,
+    )
     with pytest.raises(UserError, match=rf'conditioning\.{field}: found'):
       Conditioning.from_manifest(manifest, other)
   Conditioning.from_manifest(manifest, config)
@@ -334,6 +346,26 @@ def test_a_corpus_that_cannot_be_linguistic(tmp_path):
       data__question_file=str(tmp_path / 'q.hed'),
       **linguistic,
     )
+
+
+def test_labels_that_say_nothing_beside_the_phone(tmp_path):
+  corpus = write_rules(tmp_path / 'corpus', 3)
+  kept = {path: path.read_text() for path in corpus.glob('*.lab')}
+  for path, content in kept.items():
+    # x^x-a+b=c@x_x -> a
+    lines = [line.split() for line in content.splitlines()]
+    plain = [f'{a} {b} {c.split("-")[1].split("+")[0]}' for a, b, c in lines]
+    path.write_text('\n'.join(plain))
+  with pytest.raises(UserError, match='no label .* has a full context'):
+    prepare(tmp_path, corpus, conditioning__local='linguistic')
+  for path, content in kept.items():
+    path.write_text(content)
+  (corpus / 'questions.hed').write_text(
+    'QS "none" {*-zz+*}\nCQS "n" {*/K:(\\d+)*}\n'
+  )
+  with pytest.raises(UserError, match='question_file: none of the 2 questions'):
+    prepare(tmp_path, corpus, conditioning__local='linguistic')
+  assert not (tmp_path / 'data').exists()
 
 
 def test_scaling_is_that_of_the_training_split(tmp_path):
@@ -410,6 +442,20 @@ def test_a_label_file_has_times_and_the_pitch_is_predicted(spoken):
   assert labelled.levels is None
 
 
+def test_a_label_file_without_a_context(spoken, tmp_path):
+  path = tmp_path / 'plain.lab'
+  path.write_text('0 600000 a\n600000 1000000 p\n')
+  with pytest.raises(UserError, match=r"--labels: .*plain\.lab .* is 'a'"):
+    wish(spoken, labels=path)
+
+
+def test_every_unknown_phone_is_named():
+  timed = [labels.TimedLabel(0, 1, name, '') for name in 'abcdea']
+  with pytest.raises(UserError, match=r'phones b, e are not .*\(a, c, d, f\)'):
+    inputs._check_phones(timed, list('acdf'))
+  inputs._check_phones(timed, list('abcdef'))
+
+
 @pytest.mark.skipif(
   ctypes.util.find_library('espeak-ng') is None,
   reason='the system package espeak-ng is not installed',
@@ -441,6 +487,7 @@ def test_seconds_of_a_network_without_local_conditioning(tmp_path):
   config, manifest = prepare(
     tmp_path, corpus, conditioning__local='none',
     conditioning__globals=('speaker',),
+    distillation__power_average_over_time=True,
   )  # fmt: skip
   told = Conditioning.from_manifest(manifest, config)
   found = inputs.model_inputs(
