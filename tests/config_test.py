@@ -133,6 +133,16 @@ def test_a_contradiction_names_field_and_fix(field, value, words):
     assert word in str(error.value)
 
 
+@pytest.mark.parametrize('split', ['speaker', 'speaker_and_index'])
+def test_speakers_who_are_not_in_training_are_no_classes(split):
+  config = config_lib.override(
+    presets.preset('tiny'),
+    {'data.split': split, 'classifier.labels': 'speakers'},
+  )
+  with pytest.raises(UserError, match="classifier.labels: found 'speakers'"):
+    validation.validate_classifier(config)
+
+
 WITH_CONTEXT = {'context.cycles': 1, 'context.layers_per_cycle': 3}
 
 
@@ -149,6 +159,19 @@ WITH_CONTEXT = {'context.cycles': 1, 'context.layers_per_cycle': 3}
     ({'teacher.product_dtype': 'half'}, ['teacher.product_dtype', 'bfloat16']),
     ({'student.product_dtype': 'half'}, ['student.product_dtype', 'bfloat16']),
     ({'data.split': 'word'}, ['data.split', 'speaker_and_index']),
+    (
+      {'data.split': 'speaker', 'conditioning.globals': ('tags', 'speaker')},
+      ["data.split: found 'speaker', expected 'random' or 'index'"],
+    ),
+    (
+      {
+        'data.split': 'speaker_and_index',
+        'conditioning.globals': ('speaker',),
+      },
+      ['data.split', 'stays untrained'],
+    ),
+    ({'data.split': 'speaker', 'conditioning.globals': ('vector',)}, []),
+    ({'data.split': 'index', 'conditioning.globals': ('speaker',)}, []),
     ({'data.held_out_speakers': 0}, ['data.held_out_speakers', 'above 0']),
     ({'data.loudness_dbfs': 3.0}, ['data.loudness_dbfs', '0 dB']),
     ({'data.piece_seconds': -1.0}, ['data.piece_seconds', '0 or more']),

@@ -29,7 +29,8 @@ POWER_FEATURES = (POWER, MAGNITUDE, LOG)
 INPUTS = ('scalar', 'one_hot')
 # What a recording can be labelled with, as a whole or segment by segment.
 PHONES = 'phones'
-LABEL_KINDS = (PHONES, 'words', 'speakers')
+SPEAKERS = 'speakers'
+LABEL_KINDS = (PHONES, 'words', SPEAKERS)
 UPSAMPLERS = ('transposed', 'repeat')
 # What the frames that condition a network hold.
 MEL = 'mel'

@@ -26,10 +26,16 @@ from wavenet_tf.config import (
   OUTPUTS,
   PRODUCT_DTYPES,
   SCORES,
+  SPEAKER,
+  SPEAKERS,
   SPLITS,
   UPSAMPLERS,
 )
 from wavenet_tf.student_validation import check_distillation, check_student
+
+
+# Splits whose validation has other speakers than training.
+_NEW_SPEAKERS = ('speaker', 'speaker_and_index')
 
 
 def validate(config: Config) -> Config:
@@ -138,6 +144,13 @@ def _check_conditioning(config):
     check_choice('conditioning.globals', kind, GLOBAL_KINDS)
   if len(set(told.globals)) < len(told.globals):
     fail('conditioning.globals', told.globals, 'each kind once')
+  if SPEAKER in told.globals and config.data.split in _NEW_SPEAKERS:
+    fail(
+      'data.split',
+      repr(config.data.split),
+      "'random' or 'index', as conditioning.globals has 'speaker', and the "
+      'embedding of a speaker of whom nothing is in training stays untrained',
+    )
   check_choice('conditioning.upsampler', told.upsampler, UPSAMPLERS)
   check_positive('conditioning', told, 'channels', 'embedding_channels')
   factors = told.upsample_factors
@@ -275,6 +288,13 @@ def validate_classifier(config: Config) -> None:
     UserError: as `validate`.
   """
   sizes, training = config.classifier, config.train_classifier
+  if sizes.labels == SPEAKERS and config.data.split in _NEW_SPEAKERS:
+    fail(
+      'classifier.labels',
+      repr(sizes.labels),
+      f"another kind, as data.split = {config.data.split!r} keeps validation's "
+      'speakers out of training, so that none of them can be recognised',
+    )
   check_positive(
     'classifier',
     sizes,
