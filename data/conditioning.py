@@ -33,7 +33,7 @@ class Conditioning:
   """The conditioning of one prepared corpus.
 
   Attributes:
-    config: sections `audio` and `conditioning`.
+    config: sections `audio`, `data` and `conditioning`.
     vocabularies: speakers and tags, sorted.
     vector_channels: of the given vector; 0 without.
     linguistic: None where `conditioning.local` is another.

@@ -76,7 +76,7 @@ def model_inputs(
   )[None]
   config, levels = told.config.audio, None
   if wish.input:
-    levels = copies.load(wish.input.path, config)
+    levels = copies.load(wish.input.path, told.config)
     features, samples = _of_recording(wish.input, levels, told), len(levels)
   elif wish.seconds:
     samples = round(wish.seconds * config.sample_rate_hz)

@@ -192,8 +192,7 @@ def _decode(config, utterance, told):
   try:
     levels = decoding.load(utterance.path, rate)
     _check_content(config, utterance.path, levels)
-    if config.data.loudness_dbfs:
-      levels = at_loudness(levels, config.data.loudness_dbfs)
+    levels = decoding.at_loudness(levels, config.data.loudness_dbfs)
     timed = labels.aligned(utterance, len(levels), rate)
     if told.linguistic and timed is None:
       raise decoding.BadRecording(
@@ -210,14 +209,6 @@ def _decode(config, utterance, told):
     return _Decoded(utterance, example, '')
   except decoding.BadRecording as error:
     return _Decoded(utterance, None, str(error))
-
-
-def at_loudness(levels: np.ndarray, loudness_dbfs: float) -> np.ndarray:
-  """16-bit levels at another RMS level; peaks beyond full scale are clipped."""
-  waveform = audio.waveform_from_levels(levels).numpy()
-  decibels = loudness_dbfs - audio.rms_dbfs(waveform)
-  louder = audio.levels_from_waveform(waveform * 10 ** (decibels / 20))
-  return louder.numpy().astype(np.int16)
 
 
 def _check_content(config, path, levels):

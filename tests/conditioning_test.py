@@ -431,6 +431,19 @@ def test_a_copy_is_told_what_preparation_stored(spoken):
     assert copied.global_.shape == (1, 0)
 
 
+def test_a_copy_is_as_loud_as_what_preparation_stored(tmp_path):
+  corpus = write_speakers(tmp_path / 'corpus', 'a')
+  config, manifest = prepare(tmp_path, corpus, data__loudness_dbfs=-30.0)
+  told = Conditioning.from_manifest(manifest, config)
+  found = {u.name: u for u in corpora.read_corpus(corpus).utterances}
+  for name, example in examples(tmp_path, manifest).items():
+    copied = inputs.model_inputs(
+      inputs.Wish(input=found[name]), told, tmp_path / 'absent.npz'
+    )
+    np.testing.assert_array_equal(copied.levels, example.levels)
+    np.testing.assert_array_equal(copied.features[0], example.features)
+
+
 def test_a_label_file_has_times_and_the_pitch_is_predicted(spoken):
   _, _, _, found = spoken
   copied = wish(spoken, input=found['3.wav'])
