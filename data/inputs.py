@@ -5,6 +5,7 @@ whatever comes; and who speaks, under which tags, with which vector.
 """
 
 from collections.abc import Sequence
+import math
 import pathlib
 from typing import NamedTuple
 
@@ -108,6 +109,13 @@ def check(wish: Wish, told: Conditioning) -> None:
       f'conditioned on conditioning.local = {local!r}; give '
       f'{" or ".join(f"--{name}" for name in usable)}, and nothing else of '
       '--input, --labels, --text, --seconds.'
+    )
+  audio = told.config.audio
+  shortest = audio.hop_samples / audio.sample_rate_hz
+  if wish.seconds and not shortest <= wish.seconds < math.inf:
+    raise UserError(
+      f'--seconds: found {wish.seconds:g}, expected at least one frame, '
+      f'{shortest:g} s; give a longer time.'
     )
 
 

@@ -508,6 +508,9 @@ def test_seconds_of_a_network_without_local_conditioning(tmp_path):
   )
   assert found.features.shape == (1, 204, 0) and found.samples == 4080
   assert found.global_.tolist() == [[0, 1, 0]]
+  for seconds in 0.0001, float('inf'), float('nan'):
+    with pytest.raises(UserError, match=r'--seconds: .* frame, 0.0025 s'):
+      inputs.check(inputs.Wish(seconds=seconds, speaker='b'), told)
   for example in examples(tmp_path, manifest).values():
     assert example.features.shape == (200, 0)
 
