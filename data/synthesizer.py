@@ -1,6 +1,6 @@
 """The synthesizer espeak-ng: text in, speech and its phones with times out.
 
-  python data/synthesizer.py "Good morning." > spoken.npz
+  echo "Good morning." | python data/synthesizer.py > spoken.npz
 
 The system library is loaded by name. What it spoke before changes its voice
 a little, so `speak` runs this file as a process of its own for every text, and
@@ -82,7 +82,10 @@ def speak(text: str) -> Speech:
       that one.
   """
   child = subprocess.run(
-    [sys.executable, '-P', __file__, text], capture_output=True, check=False
+    [sys.executable, '-P', __file__],
+    input=text.encode(),
+    capture_output=True,
+    check=False,
   )
   if child.returncode:
     kind = {_NOT_INSTALLED: NotInstalled, _UNFOLLOWED: Unfollowed}
@@ -238,7 +241,7 @@ def _stop(error, status):
 
 def main():
   try:
-    spoken = _speak_here(sys.argv[1])
+    spoken = _speak_here(sys.stdin.buffer.read().decode())
   except NotInstalled as error:
     _stop(error, _NOT_INSTALLED)
   except Unfollowed as error:

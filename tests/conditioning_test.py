@@ -210,6 +210,9 @@ def test_the_table_of_magnatagatune(tmp_path):
     ('file,tags\n0.wav,a\n1.wav\n', r'line 3: has 1 fields, expected 2'),
     ('file,tags\nother.wav,a\n', r"has no tags for any recording .* '0\.wav'"),
     ('clip_id\tharp\tmp3_path\n1\tyes\t0.mp3\n', r'line 2: expected 0 or 1'),
+    ('file,tags\n0.wav,a\n\n0.wav,b\n', r"line 4: .* '0\.wav', as line 2"),
+    ('file,tags\n0.wav,a\n"1.wav,b\n2.wav,c\n', r'line 3: is no row .*closed'),
+    ('file,tags\n0.wav,' + 'a' * 140_000, r'line 2: is no row .* limit'),
   ],
 )  # fmt: skip
 def test_a_table_of_tags_that_cannot_be_used(table, words, tmp_path):

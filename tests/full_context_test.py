@@ -167,6 +167,19 @@ def test_words_of_another_language_are_refused():
     text.read_text('Привет')
 
 
+@pytest.mark.parametrize('character', ['\0', '\udcff'])
+def test_a_text_with_what_is_no_character(character):
+  with pytest.raises(UserError, match=r'--text: found the character .* UTF-8'):
+    text.read_text(f'Hello{character}there.')
+
+
+@needs_espeak
+def test_a_text_longer_than_a_command_line_may_be():
+  """An argument of a process may have 128 KiB."""
+  with pytest.raises(UserError, match='nothing to speak'):
+    text.read_text('. ' * 70_000 + '\n')
+
+
 def test_a_system_without_the_synthesizer(monkeypatch):
   def absent(*args, **kwargs):
     return subprocess.CompletedProcess(args, 3, b'', b'no such library\n')
