@@ -175,6 +175,29 @@ WITH_CONTEXT = {'context.cycles': 1, 'context.layers_per_cycle': 3}
     ({'data.held_out_speakers': 0}, ['data.held_out_speakers', 'above 0']),
     ({'data.loudness_dbfs': 3.0}, ['data.loudness_dbfs', '0 dB']),
     ({'data.piece_seconds': -1.0}, ['data.piece_seconds', '0 or more']),
+    (
+      {'data.piece_seconds': 0.2},
+      ['data.piece_seconds: found 0.2', 'data.min_seconds', '0.3 s'],
+    ),
+    (
+      {'data.piece_seconds': 0.005, 'data.min_seconds': 0.001},
+      ['data.piece_seconds', 'audio.hop_samples, 0.01 s'],
+    ),
+    ({'data.piece_seconds': 0.3}, []),
+    ({'conditioning.upsample_factors': (1, 80)}, []),
+    ({'conditioning.upsample_factors': (8, 10, 1)}, []),
+    (
+      {'conditioning.upsample_factors': (1, 8, 10)},
+      ['conditioning.upsample_factors', 'see 4 frames', 'at most the 3 frames'],
+    ),
+    ({'conditioning.upsample_factors': (1, 1, 80)}, ['see 4 frames']),
+    (
+      {
+        'conditioning.upsample_factors': (1, 8, 10),
+        'conditioning.upsampler': 'repeat',
+      },
+      [],
+    ),
     ({'context.cycles': -1}, ['context.cycles', '0 or more']),
     (WITH_CONTEXT | {'context.kernel_size': 1}, ['context.kernel_size']),
     (WITH_CONTEXT | {'context.channels': 0}, ['context.channels', 'above 0']),
@@ -194,6 +217,23 @@ WITH_CONTEXT = {'context.cycles': 1, 'context.layers_per_cycle': 3}
     (
       WITH_CONTEXT | {'context.layers_per_cycle': 7},
       ['train_teacher.crop_samples', "context stack's receptive field, 10320"],
+    ),
+    (
+      WITH_CONTEXT
+      | {
+        'context.layers_per_cycle': 7,
+        'train_teacher.crop_samples': 11200,
+      },
+      ['train_student.crop_samples', "context stack's receptive field, 10320"],
+    ),
+    (
+      WITH_CONTEXT
+      | {
+        'context.layers_per_cycle': 7,
+        'train_teacher.crop_samples': 11200,
+        'student.flow_layers': (),
+      },
+      [],
     ),
     (
       WITH_CONTEXT | {'context.teacher_samples': 240},
