@@ -70,11 +70,7 @@ def model_inputs(
     UserError: naming the flag that is missing, not used, or not usable.
   """
   check(wish, told)
-  global_ = told.global_(
-    speaker=wish.speaker,
-    tags=wish.tags,
-    vector=vectors.read(wish.vector) if wish.vector else None,
-  )[None]
+  global_ = _global(wish, told)[None]
   config, levels = told.config.audio, None
   if wish.input:
     levels = copies.load(wish.input.path, told.config)
@@ -89,7 +85,10 @@ def model_inputs(
 
 
 def check(wish: Wish, told: Conditioning) -> None:
-  """Exactly one of the flags that say what is heard, one that is known here.
+  """What can be said of a wish before there is a model.
+
+  Exactly one of the flags that say what is heard, one that is known here; a
+  speaker, tags and a vector as this run is told them.
 
   Raises:
     UserError: naming the flags.
@@ -117,6 +116,15 @@ def check(wish: Wish, told: Conditioning) -> None:
       f'--seconds: found {wish.seconds:g}, expected at least one frame, '
       f'{shortest:g} s; give a longer time.'
     )
+  _global(wish, told)
+
+
+def _global(wish, told):
+  return told.global_(
+    speaker=wish.speaker,
+    tags=wish.tags,
+    vector=vectors.read(wish.vector) if wish.vector else None,
+  )
 
 
 def _of_recording(utterance, levels, told):

@@ -39,7 +39,7 @@ def with_tags(
   ]
   if not any(u.tags for u in tagged):
     raise UserError(
-      f'{path}: has no tags for any recording of --data_dir, such as '
+      f'{path}: has no tags for any recording of {data_dir}, such as '
       f'{utterances[0].name!r}; name files by their path in that folder.'
     )
   return tagged

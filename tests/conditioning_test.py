@@ -139,7 +139,7 @@ def test_speakers_are_one_hot_in_their_order(tmp_path):
   assert told.global_(speaker='c').tolist() == [0, 0, 1]
   with pytest.raises(UserError, match=r"--speaker: found 'x', .* a, b, c"):
     told.global_(speaker='x')
-  with pytest.raises(UserError, match="--speaker: found '', expected one of"):
+  with pytest.raises(UserError, match='--speaker: found nothing, expected one of'):
     told.global_()
   with pytest.raises(UserError, match='--tags: this run is not conditioned'):
     told.global_(speaker='a', tags=['loud'])
@@ -257,12 +257,12 @@ def test_a_recording_without_its_vector_is_left_out(tmp_path):
   _, manifest = prepare(
     tmp_path / 'more', corpus, conditioning__globals=('vector',)
   )
-  assert '7.wav' in manifest.rejected[0]['reason']
-  assert 'shape (2,), expected 3 numbers' in manifest.rejected[0]['reason']
+  reason = manifest.rejected[0]['reason']
+  assert '7.npy: holds 2 numbers, expected 3' in reason
 
 
 @pytest.mark.parametrize('part,words', [
-  ('speaker', "asks for 'speaker', but no recording of --data_dir has any"),
+  ('speaker', "asks for 'speaker', but no recording of .*corpus has any"),
   ('vector', "asks for 'vector', but no recording has one"),
 ])  # fmt: skip
 def test_a_corpus_without_what_is_asked_for(part, words, tmp_path):
@@ -284,6 +284,21 @@ def test_another_conditioning_than_the_shards(tmp_path):
     with pytest.raises(UserError, match=rf'conditioning\.{field}: found'):
       Conditioning.from_manifest(manifest, other)
   Conditioning.from_manifest(manifest, config)
+
+
+def test_a_recording_without_a_speaker_or_with_another_vector(tmp_path):
+  corpus = write_speakers(tmp_path / 'corpus', 'ab', 2)
+  for i, path in enumerate(sorted(corpus.glob('*.wav'))):
+    np.save(path.with_suffix('.npy'), np.zeros(2 + (i == 1)))
+  config, manifest = prepare(
+    tmp_path, corpus, conditioning__globals=('speaker', 'vector'),
+    data__max_bad_share=0.5,
+  )  # fmt: skip
+  ((reason,),) = [[r['reason'] for r in manifest.rejected]]
+  assert 'holds 3 numbers, expected 2' in reason and '--' not in reason
+  told = Conditioning.from_manifest(manifest, config)
+  with pytest.raises(BadRecording, match=r'^x\.wav: has no speaker'):
+    told.of_utterance(corpora.Utterance('x', 'x.wav'))
 
 
 # Pieces.
@@ -511,6 +526,9 @@ def test_seconds_of_a_network_without_local_conditioning(tmp_path):
   )
   assert found.features.shape == (1, 204, 0) and found.samples == 4080
   assert found.global_.tolist() == [[0, 1, 0]]
+  for speaker, words in ('', 'found nothing'), ('x', "found 'x'"):
+    with pytest.raises(UserError, match=f'--speaker: {words}, .* a, b, c'):
+      inputs.check(inputs.Wish(seconds=0.5, speaker=speaker), told)
   for seconds in 0.0001, float('inf'), float('nan'):
     with pytest.raises(UserError, match=r'--seconds: .* frame, 0.0025 s'):
       inputs.check(inputs.Wish(seconds=seconds, speaker='b'), told)
