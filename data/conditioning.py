@@ -218,8 +218,9 @@ class Conditioning:
     """
     known = self.vocabularies['speakers']
     if name not in known:
+      found = repr(name) if name else 'nothing'
       raise UserError(
-        f'--speaker: found {repr(name) if name else "nothing"}, expected one of {", ".join(known)}.'
+        f'--speaker: found {found}, expected one of {", ".join(known)}.'
       )
     return known.index(name)
 
@@ -289,8 +290,8 @@ def _fit_linguistic(config, data_dir, training):
   if not files:
     raise UserError(
       "conditioning.local: found 'linguistic', but no recording of "
-      f'{data_dir} has a label file that can be read (x.lab beside x.wav, or under lab/); '
-      'align them, or use another.'
+      f'{data_dir} has a label file that can be read (x.lab beside x.wav, or '
+      'under lab/); align them, or use another.'
     )
   if not any(label.has_context for timed in files for label in timed):
     raise UserError(

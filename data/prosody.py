@@ -37,7 +37,8 @@ class ProsodyErrors(NamedTuple):
   Attributes:
     duration_ms: RMS error of phone durations in milliseconds.
     duration_spread_ms: their standard deviation.
-    log_f0_semitones: RMS error where there is voice; nan without log F0 or voice.
+    log_f0_semitones: RMS error where there is voice; nan without log
+      F0 or voice.
     log_f0_spread_semitones: its standard deviation.
     voicing_accuracy: share of frames.
     phones, frames: how many were compared.

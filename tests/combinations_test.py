@@ -249,7 +249,7 @@ def test_a_command_that_the_data_refuses_leaves_the_run_as_it_was(
   learning.prepare(run, str(corpora['told']))
   before = (tmp_path / 'config.json').read_bytes()
   refused = opened(tmp_path, conditioning__globals=())
-  with pytest.raises(UserError, match='conditioning.globals: found ()'):
+  with pytest.raises(UserError, match=r'conditioning\.globals: found \(\)'):
     learning.train_teacher(refused)
   assert (tmp_path / 'config.json').read_bytes() == before
   assert not (tmp_path / 'teacher').exists()

@@ -139,7 +139,9 @@ def test_speakers_are_one_hot_in_their_order(tmp_path):
   assert told.global_(speaker='c').tolist() == [0, 0, 1]
   with pytest.raises(UserError, match=r"--speaker: found 'x', .* a, b, c"):
     told.global_(speaker='x')
-  with pytest.raises(UserError, match='--speaker: found nothing, expected one of'):
+  with pytest.raises(
+    UserError, match='--speaker: found nothing, expected one of'
+  ):
     told.global_()
   with pytest.raises(UserError, match='--tags: this run is not conditioned'):
     told.global_(speaker='a', tags=['loud'])
@@ -374,7 +376,7 @@ def test_labels_that_say_nothing_beside_the_phone(tmp_path):
     lines = [line.split() for line in content.splitlines()]
     plain = [f'{a} {b} {c.split("-")[1].split("+")[0]}' for a, b, c in lines]
     path.write_text('\n'.join(plain))
-  with pytest.raises(UserError, match='no label .* has a full context'):
+  with pytest.raises(UserError, match=r'no label .* has a full context'):
     prepare(tmp_path, corpus, conditioning__local='linguistic')
   for path, content in kept.items():
     path.write_text(content)

@@ -34,7 +34,6 @@ from wavenet_tf.config import (
 )
 from wavenet_tf.student_validation import check_distillation, check_student
 
-
 # Splits whose validation has other speakers than training.
 _NEW_SPEAKERS = ('speaker', 'speaker_and_index')
 
