@@ -6,6 +6,7 @@ python -m benchmarks --peer_dir=../wavenet_vocoder --json=speed.json
 """
 
 import dataclasses
+import math
 import os
 import pathlib
 import sys
@@ -34,7 +35,9 @@ flags.DEFINE_integer(
 flags.DEFINE_integer(
   'repeats', 5, 'Rounds that count, after one of warm-up.', lower_bound=1
 )
-flags.DEFINE_string('json', None, 'File for all figures.')
+flags.DEFINE_string(
+  'json', 'benchmarks.json', "File for all figures; '' writes none."
+)
 flags.DEFINE_multi_string(
   'peer_dir',
   [],
@@ -86,6 +89,7 @@ def _run(names):
     peer_python=pathlib.Path(FLAGS.peer_python),
     stream_seconds=_stream_seconds(),
   )
+  _check_json()
   about = machine.describe()
   print(f'{about["cpu"]}, {about["cores"]} cores, {about["system"]}')
   print(', '.join(f'{k} {v}' for k, v in about['packages'].items()))
@@ -105,12 +109,32 @@ def _run(names):
 
 def _stream_seconds() -> tuple[float, ...]:
   try:
-    return tuple(map(float, FLAGS.stream_seconds))
-  except ValueError as error:
+    found = tuple(map(float, FLAGS.stream_seconds))
+  except ValueError:
+    found = ()
+  if not found or not all(0 < seconds < math.inf for seconds in found):
     raise UserError(
       f'--stream_seconds: found {",".join(FLAGS.stream_seconds)}, expected '
-      'numbers such as 1,10,60.'
-    ) from error
+      'numbers above 0, such as 1,10,60.'
+    )
+  return found
+
+
+def _check_json() -> None:
+  """Measuring takes long; that its result has no place is said before."""
+  if not FLAGS.json:
+    return
+  path = pathlib.Path(FLAGS.json)
+  if path.is_dir():
+    raise UserError(
+      f'--json: {path} is a folder, expected a file, such as '
+      f'{path / "speed.json"}.'
+    )
+  if not os.access(path.parent, os.W_OK | os.X_OK):
+    raise UserError(
+      f'--json: the folder {path.parent} of {path.name} does not exist or '
+      'cannot be written, expected one that can; make it, or name another.'
+    )
 
 
 def _with_steps(names):

@@ -33,7 +33,7 @@ class Conditioning:
   """The conditioning of one prepared corpus.
 
   Attributes:
-    config: sections `audio` and `conditioning`.
+    config: sections `audio`, `data` and `conditioning`.
     vocabularies: speakers and tags, sorted.
     vector_channels: of the given vector; 0 without.
     linguistic: None where `conditioning.local` is another.
@@ -77,7 +77,7 @@ class Conditioning:
       if part in _VOCABULARIES and not vocabularies[_VOCABULARIES[part]]:
         raise UserError(
           f'conditioning.globals: asks for {part!r}, but no recording of '
-          '--data_dir has any; leave it out, or name the files for it '
+          f'{data_dir} has any; leave it out, or name the files for it '
           '(0_george_12.wav, the folders of VCTK; data.tags_file).'
         )
     vector_channels = 0
@@ -218,8 +218,9 @@ class Conditioning:
     """
     known = self.vocabularies['speakers']
     if name not in known:
+      found = repr(name) if name else 'nothing'
       raise UserError(
-        f'--speaker: found {name!r}, expected one of {", ".join(known)}.'
+        f'--speaker: found {found}, expected one of {", ".join(known)}.'
       )
     return known.index(name)
 
@@ -230,17 +231,25 @@ class Conditioning:
       BadRecording: if it has no speaker, or no vector that fits.
     """
     asked = self.config.conditioning.globals
+    if SPEAKER in asked and not utterance.speaker:
+      raise decoding.BadRecording(
+        f'{utterance.path}: has no speaker, which conditioning.globals asks '
+        'for; name its file or folder for one, or remove it.'
+      )
     vector = None
     if VECTOR in asked:
       vector = vectors.read(utterance.vector_path)
-    try:
-      return self.global_(
-        speaker=utterance.speaker if SPEAKER in asked else '',
-        tags=utterance.tags if TAGS in asked else (),
-        vector=vector,
-      )
-    except UserError as error:
-      raise decoding.BadRecording(f'{utterance.path}: {error}') from error
+      if vector.shape != (self.vector_channels,):
+        raise decoding.BadRecording(
+          f'{utterance.vector_path}: holds {len(vector)} numbers, expected '
+          f'{self.vector_channels}, as beside other recordings; mend or '
+          'remove it.'
+        )
+    return self.global_(
+      speaker=utterance.speaker if SPEAKER in asked else '',
+      tags=utterance.tags if TAGS in asked else (),
+      vector=vector,
+    )
 
   def _one_hot(self, speaker):
     known = self.vocabularies['speakers']
@@ -280,8 +289,15 @@ def _fit_linguistic(config, data_dir, training):
       continue
   if not files:
     raise UserError(
-      "conditioning.local: found 'linguistic', but no recording of --data_dir "
-      'has a label file that can be read (x.lab beside x.wav, or under lab/); '
-      'align them, or use another.'
+      "conditioning.local: found 'linguistic', but no recording of "
+      f'{data_dir} has a label file that can be read (x.lab beside x.wav, or '
+      'under lab/); align them, or use another.'
+    )
+  if not any(label.has_context for timed in files for label in timed):
+    raise UserError(
+      f"conditioning.local: found 'linguistic', but no label of {data_dir} has "
+      f'a full context (the first is {files[0][0].context!r}), expected labels '
+      "such as 'x^x-a+b=c@1_2/A:...'; align full-context labels, or use "
+      'another.'
     )
   return LinguisticFeatures.fit(found, files)

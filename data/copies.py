@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 
 from data import corpora, decoding
-from wavenet_tf.config import AudioConfig, UserError
+from wavenet_tf.config import Config, UserError
 
 
 def targets(
@@ -61,8 +61,17 @@ def _of_folder(source, output):
   return {u: output / u.path.relative_to(source) for u in utterances}
 
 
-def load(path: pathlib.Path, audio_config: AudioConfig) -> np.ndarray:
-  """Levels of a file to copy, refusing one that lacks the model's band."""
+def load(path: pathlib.Path, config: Config) -> np.ndarray:
+  """Levels of a file to copy, as loud as preparation makes its recordings.
+
+  Args:
+    path: an audio file.
+    config: sections `audio` and `data`.
+
+  Raises:
+    UserError: for a file that cannot be read, or lacks the model's band.
+  """
+  audio_config = config.audio
   rate = decoding.sample_rate_hz(path)
   if rate < audio_config.sample_rate_hz:
     raise UserError(
@@ -73,4 +82,4 @@ def load(path: pathlib.Path, audio_config: AudioConfig) -> np.ndarray:
   levels = decoding.load(path, audio_config.sample_rate_hz)
   if not len(levels):
     raise UserError(f'{path}: is too short to copy.')
-  return levels
+  return decoding.at_loudness(levels, config.data.loudness_dbfs)

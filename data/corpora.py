@@ -153,7 +153,7 @@ def _read_ljspeech(root):
   for path in _audio_files(root / 'wavs'):
     if path.stem in present:
       raise UserError(
-        f'--data_dir: {present[path.stem]} and {path} have one id, '
+        f'{present[path.stem]} and {path} have one id, '
         f'{path.stem}; keep one of them.'
       )
     present[path.stem] = path

@@ -5,6 +5,7 @@ whatever comes; and who speaks, under which tags, with which vector.
 """
 
 from collections.abc import Sequence
+import math
 import pathlib
 from typing import NamedTuple
 
@@ -69,14 +70,10 @@ def model_inputs(
     UserError: naming the flag that is missing, not used, or not usable.
   """
   check(wish, told)
-  global_ = told.global_(
-    speaker=wish.speaker,
-    tags=wish.tags,
-    vector=vectors.read(wish.vector) if wish.vector else None,
-  )[None]
+  global_ = _global(wish, told)[None]
   config, levels = told.config.audio, None
   if wish.input:
-    levels = copies.load(wish.input.path, config)
+    levels = copies.load(wish.input.path, told.config)
     features, samples = _of_recording(wish.input, levels, told), len(levels)
   elif wish.seconds:
     samples = round(wish.seconds * config.sample_rate_hz)
@@ -88,7 +85,10 @@ def model_inputs(
 
 
 def check(wish: Wish, told: Conditioning) -> None:
-  """Exactly one of the flags that say what is heard, one that is known here.
+  """What can be said of a wish before there is a model.
+
+  Exactly one of the flags that say what is heard, one that is known here; a
+  speaker, tags and a vector as this run is told them.
 
   Raises:
     UserError: naming the flags.
@@ -109,6 +109,22 @@ def check(wish: Wish, told: Conditioning) -> None:
       f'{" or ".join(f"--{name}" for name in usable)}, and nothing else of '
       '--input, --labels, --text, --seconds.'
     )
+  audio = told.config.audio
+  shortest = audio.hop_samples / audio.sample_rate_hz
+  if wish.seconds and not shortest <= wish.seconds < math.inf:
+    raise UserError(
+      f'--seconds: found {wish.seconds:g}, expected at least one frame, '
+      f'{shortest:g} s; give a longer time.'
+    )
+  _global(wish, told)
+
+
+def _global(wish, told):
+  return told.global_(
+    speaker=wish.speaker,
+    tags=wish.tags,
+    vector=vectors.read(wish.vector) if wish.vector else None,
+  )
 
 
 def _of_recording(utterance, levels, told):
@@ -127,7 +143,7 @@ def _of_recording(utterance, levels, told):
 def _of_labels(wish, told, prosody_file):
   """Linguistic features; what only a recording tells is predicted."""
   if wish.labels:
-    timed = labels.read_label_file(wish.labels)
+    timed = _read_labels(wish.labels)
     step = told.config.audio.hop_samples / told.config.audio.sample_rate_hz
     frames = max(1, round(timed[-1].end / labels.UNITS_PER_SECOND / step))
     features = told.linguistic.frames(timed, frames, told.config.audio)
@@ -139,13 +155,24 @@ def _of_labels(wish, told, prosody_file):
   return Prosody.load(prosody_file).predict([t.context for t in timed])
 
 
-def _check_phones(timed, known):
-  """The labels of a corpus may have phones of another alphabet."""
-  names = {label.name for label in timed}
-  unknown = sorted(names - set(known))
-  if 2 * len(unknown) > len(names):
+def _read_labels(path):
+  timed = labels.read_label_file(path)
+  if not any(label.has_context for label in timed):
     raise UserError(
-      f'--text: its phones {", ".join(unknown[:8])} are not among those of the '
-      f"recordings' labels ({', '.join(known[:8])} ...), which are not the "
-      'phones of espeak-ng; give --labels.'
+      f'--labels: {path} has phones without a context (the first is '
+      f'{timed[0].context!r}), expected full-context labels such as '
+      "'x^x-a+b=c@1_2/A:...', as the recordings have; align those, or give "
+      '--text.'
+    )
+  return timed
+
+
+def _check_phones(timed, known):
+  """The labels of a corpus may have phones of another alphabet, or too few."""
+  unknown = sorted({label.name for label in timed} - set(known))
+  if unknown:
+    raise UserError(
+      f'--text: its phones {", ".join(unknown)} are not among those of the '
+      f"recordings' labels ({', '.join(known)}); use words without them, or "
+      'give --labels if those are not the phones of espeak-ng.'
     )

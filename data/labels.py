@@ -55,6 +55,11 @@ class TimedLabel(NamedTuple):
   name: str
   context: str
 
+  @property
+  def has_context(self) -> bool:
+    """Whether the label says more than the phone."""
+    return self.context != self.name
+
 
 def read_label_file(path: pathlib.Path) -> list[TimedLabel]:
   """Reads an HTK or HTS label file: `start end label` a line, 100 ns units.

@@ -13,7 +13,7 @@ import numpy as np
 
 from data.labels import TimedLabel, UNITS_PER_SECOND
 from data.questions import QuestionSet
-from wavenet_tf.config import AudioConfig
+from wavenet_tf.config import AudioConfig, UserError
 
 POSITION_NAMES = (
   'position in phone, forward',
@@ -46,7 +46,11 @@ class LinguisticFeatures:
   def fit(
     cls, questions: QuestionSet, files: Iterable[Sequence[TimedLabel]]
   ) -> 'LinguisticFeatures':
-    """Finds the range of every number in the labels of some recordings."""
+    """Finds the range of every number in the labels of some recordings.
+
+    Raises:
+      UserError: if the questions tell no label from another.
+    """
     count = len(questions.questions)
     low, high = np.full(count + 1, np.inf), np.full(count + 1, -np.inf)
     for labels in files:
@@ -55,6 +59,13 @@ class LinguisticFeatures:
         [log_seconds(label) for label in labels],
       ]
       low, high = np.minimum(low, raw.min(0)), np.maximum(high, raw.max(0))
+    if not np.any(low[:count] < high[:count]):
+      raise UserError(
+        f'data.question_file: none of the {count} questions has different '
+        'answers for different labels of the recordings, expected questions '
+        'about their phones and contexts; name the question set that these '
+        'labels were made for.'
+      )
     low[:count][~questions.is_numeric] = 0.0
     high[:count][~questions.is_numeric] = 1.0
     return cls(

@@ -43,7 +43,7 @@ def prepare(
   corpus = corpora.read_corpus(data_dir)
   if len(corpus.utterances) < 2 and not config.data.piece_seconds:
     raise UserError(
-      f'--data_dir: {data_dir} holds one recording, expected at least two: one '
+      f'{data_dir} holds one recording, expected at least two: one '
       'is kept for validation; or cut it into pieces (data.piece_seconds).'
     )
   partial = output.with_name(output.name + '.partial')
@@ -90,7 +90,7 @@ def _prepare(config, corpus, data_dir, folder):
       split = own or sides[utterance.name]
       writers[split].write(piece)
       utterances.append(_entry(config, utterance, piece, split))
-  _check_rejected(config, rejected, len(recordings))
+  _check_rejected(config, data_dir, rejected, len(recordings))
   manifest = shards.make_manifest(
     corpus={
       'layout': corpus.layout,
@@ -109,8 +109,8 @@ def _prepare(config, corpus, data_dir, folder):
   for split in writers:
     if not manifest.of_split(split):
       raise UserError(
-        f'--data_dir: no usable recording is left for {split}; add some, or '
-        'change data.split or data.piece_seconds. '
+        f'{data_dir}: no usable recording is left for {split}, expected at '
+        'least one; add some, or change data.split or data.piece_seconds. '
         f'Left out: {[r["reason"] for r in rejected][:3]}'
       )
   shards.write_manifest(folder, manifest)
@@ -163,10 +163,10 @@ def _piece_sides(config, count):
   return [shards.TRAIN] * (count - held_out) + [shards.VALIDATION] * held_out
 
 
-def _check_rejected(config, rejected, total):
+def _check_rejected(config, data_dir, rejected, total):
   if len(rejected) > config.data.max_bad_share * total:
     raise UserError(
-      f'--data_dir: {len(rejected)} of {total} recordings cannot be used, '
+      f'{data_dir}: {len(rejected)} of {total} recordings cannot be used, '
       f'more than data.max_bad_share = {config.data.max_bad_share}; mend or '
       f'remove them, or raise it. The first: {rejected[0]["reason"]}'
     )
@@ -192,8 +192,7 @@ def _decode(config, utterance, told):
   try:
     levels = decoding.load(utterance.path, rate)
     _check_content(config, utterance.path, levels)
-    if config.data.loudness_dbfs:
-      levels = at_loudness(levels, config.data.loudness_dbfs)
+    levels = decoding.at_loudness(levels, config.data.loudness_dbfs)
     timed = labels.aligned(utterance, len(levels), rate)
     if told.linguistic and timed is None:
       raise decoding.BadRecording(
@@ -210,14 +209,6 @@ def _decode(config, utterance, told):
     return _Decoded(utterance, example, '')
   except decoding.BadRecording as error:
     return _Decoded(utterance, None, str(error))
-
-
-def at_loudness(levels: np.ndarray, loudness_dbfs: float) -> np.ndarray:
-  """16-bit levels at another RMS level; peaks beyond full scale are clipped."""
-  waveform = audio.waveform_from_levels(levels).numpy()
-  decibels = loudness_dbfs - audio.rms_dbfs(waveform)
-  louder = audio.levels_from_waveform(waveform * 10 ** (decibels / 20))
-  return louder.numpy().astype(np.int16)
 
 
 def _check_content(config, path, levels):

@@ -37,7 +37,8 @@ class ProsodyErrors(NamedTuple):
   Attributes:
     duration_ms: RMS error of phone durations in milliseconds.
     duration_spread_ms: their standard deviation.
-    log_f0_semitones: RMS error where there is voice; nan without log F0.
+    log_f0_semitones: RMS error where there is voice; nan without log
+      F0 or voice.
     log_f0_spread_semitones: its standard deviation.
     voicing_accuracy: share of frames.
     phones, frames: how many were compared.
@@ -140,13 +141,7 @@ class Prosody:
       with np.load(path) as saved:
         arrays = {name: saved[name] for name in saved.files}
       header = json.loads(str(arrays.pop('header')))
-    except (
-      ValueError,
-      KeyError,
-      OSError,
-      EOFError,
-      zipfile.BadZipFile,
-    ) as error:
+    except _NO_ARRAYS as error:
       raise UserError(
         f'{path}: is not a prosody file ({error}); run --mode=train_prosody.'
       ) from error
@@ -173,7 +168,8 @@ def train(folder: pathlib.Path, manifest: shards.Manifest) -> Prosody:
     manifest: of that folder, with linguistic features.
 
   Raises:
-    UserError: if the corpus was prepared without linguistic features.
+    UserError: if the corpus was prepared without linguistic features, or has
+      nothing to learn from.
   """
   if manifest.features['local'] != LINGUISTIC:
     raise UserError(
@@ -185,9 +181,21 @@ def train(folder: pathlib.Path, manifest: shards.Manifest) -> Prosody:
   made_with = manifest.corpus['audio']
   audio = AudioConfig(made_with['sample_rate_hz'], made_with['hop_samples'])
   data = _examples(folder, manifest, shards.TRAIN, linguistic, audio)
+  if not len(data.seconds):
+    raise UserError(
+      f'{folder}: its training recordings have no phone that is as long as a '
+      'frame, which durations are learned from; check their label files, or '
+      'lower audio.hop_samples in a new --workdir.'
+    )
   models = {'duration': Trees.fit(data.answers, np.log(data.seconds))}
   if data.pitch is not None:
     voiced = data.pitch.voiced
+    if not voiced.any():
+      raise UserError(
+        f'{folder}: no frame of its training recordings is voiced, expected '
+        'speech, from whose pitch log F0 is learned; check the recordings, or '
+        'prepare a new --workdir with conditioning.log_f0=False.'
+      )
     models['log_f0'] = Trees.fit(data.frames[voiced], data.pitch.log_f0[voiced])
     models['voicing'] = Trees.fit(data.frames, voiced.astype(np.float64))
   return Prosody(linguistic, audio, models)
@@ -205,8 +213,9 @@ def evaluate(
   if data.pitch is not None:
     found = pitch.from_features(prosody.with_pitch(data.frames)[:, -2:])
     voiced = data.pitch.voiced
-    f0 = _rms((found.log_f0 - data.pitch.log_f0)[voiced]) / _SEMITONE
-    spread = data.pitch.log_f0[voiced].std() / _SEMITONE
+    if voiced.any():
+      f0 = _rms((found.log_f0 - data.pitch.log_f0)[voiced]) / _SEMITONE
+      spread = data.pitch.log_f0[voiced].std() / _SEMITONE
     voicing = np.mean(found.voiced == voiced)
   return ProsodyErrors(
     1000.0 * _rms(seconds - data.seconds),

@@ -1,6 +1,6 @@
 """The synthesizer espeak-ng: text in, speech and its phones with times out.
 
-  python data/synthesizer.py "Good morning." > spoken.npz
+  echo "Good morning." | python data/synthesizer.py > spoken.npz
 
 The system library is loaded by name. What it spoke before changes its voice
 a little, so `speak` runs this file as a process of its own for every text, and
@@ -82,7 +82,10 @@ def speak(text: str) -> Speech:
       that one.
   """
   child = subprocess.run(
-    [sys.executable, '-P', __file__, text], capture_output=True, check=False
+    [sys.executable, '-P', __file__],
+    input=text.encode(),
+    capture_output=True,
+    check=False,
   )
   if child.returncode:
     kind = {_NOT_INSTALLED: NotInstalled, _UNFOLLOWED: Unfollowed}
@@ -133,15 +136,14 @@ def _traced(trace):
   for clause, line in enumerate(clauses):
     for group in line.split():
       names = [_without_mark(name) for name in group.split('_')]
-      names = [
-        (name, stress) for name, stress in names if name not in ('', ':')
-      ]
+      names = [(name, stress) for name, stress in names if name]
       word += bool(names)
       yield from ((name, stress, word, clause) for name, stress in names)
 
 
 def _without_mark(name):
-  stress = 0
+  # A pause `_:` is split at its `_`; its colon may stick to what follows.
+  name, stress = name.lstrip(':'), 0
   while name and name[0] in _MARKS:
     stress, name = max(stress, _MARKS[name[0]]), name[1:]
   return name, stress
@@ -239,7 +241,7 @@ def _stop(error, status):
 
 def main():
   try:
-    spoken = _speak_here(sys.argv[1])
+    spoken = _speak_here(sys.stdin.buffer.read().decode())
   except NotInstalled as error:
     _stop(error, _NOT_INSTALLED)
   except Unfollowed as error:

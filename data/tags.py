@@ -39,7 +39,7 @@ def with_tags(
   ]
   if not any(u.tags for u in tagged):
     raise UserError(
-      f'{path}: has no tags for any recording of --data_dir, such as '
+      f'{path}: has no tags for any recording of {data_dir}, such as '
       f'{utterances[0].name!r}; name files by their path in that folder.'
     )
   return tagged
@@ -61,8 +61,7 @@ def _read(path):
     raise UserError(
       f'{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8.'
     ) from error
-  delimiter = '\t' if lines and '\t' in lines[0] else ','
-  header, *rows = list(csv.reader(lines, delimiter=delimiter)) or [[]]
+  (_, header), *rows = list(_rows(path, lines)) or [(1, [])]
   if header == ['file', 'tags']:
     parse = _listed
   elif header[:1] == ['clip_id'] and header[-1:] == ['mp3_path']:
@@ -72,8 +71,8 @@ def _read(path):
       f'{path}, line 1: found {",".join(header)[:60]!r}, expected file,tags or '
       'the header of MagnaTagATune, clip_id to mp3_path.'
     )
-  found = {}
-  for number, row in enumerate(rows, 2):
+  found, numbers = {}, {}
+  for number, row in rows:
     if not row:
       continue
     if len(row) != len(header):
@@ -82,8 +81,30 @@ def _read(path):
         f'{len(header)} as in its header.'
       )
     name, tags = parse(path, number, header, row)
+    if name in numbers:
+      raise UserError(
+        f'{path}, line {number}: has tags of {name!r}, as line '
+        f'{numbers[name]} does, expected one line a recording; remove one of '
+        'them, or join their tags.'
+      )
+    numbers[name] = number
     found[name] = found[_stem(name)] = tags
   return found
+
+
+def _rows(path, lines):
+  """Yields the number of the first line of each row, and the row."""
+  delimiter = '\t' if lines and '\t' in lines[0] else ','
+  reader, number = csv.reader(lines, delimiter=delimiter, strict=True), 1
+  try:
+    for row in reader:
+      yield number, row
+      number = reader.line_num + 1
+  except csv.Error as error:
+    raise UserError(
+      f'{path}, line {number}: is no row of a table ({error}), expected fields '
+      'whose quotation marks are closed; mend the line.'
+    ) from error
 
 
 def _listed(path, number, header, row):

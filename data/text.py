@@ -50,9 +50,11 @@ def read_text(text: str) -> Utterance:
   """Phones, words and phrases of a text, and when a synthesizer spoke them.
 
   Raises:
-    UserError: if the text holds nothing to speak, or words of a language that
-      is not the voice's, or if the system has no espeak-ng.
+    UserError: if the text holds nothing to speak, a character that is none, or
+      words of a language that is not the voice's, or if the system has no
+      espeak-ng.
   """
+  _check_characters(text)
   try:
     speech = synthesizer.speak(text) if text.strip() else None
   except synthesizer.NotInstalled as error:
@@ -69,6 +71,16 @@ def read_text(text: str) -> Utterance:
       f'--text: found {text[:40]!r}, expected words; there is nothing to speak.'
     )
   return Utterance(speech, _labels(speech))
+
+
+def _check_characters(text):
+  for character in text:
+    # NUL ends a text early; a surrogate is a byte that is not UTF-8.
+    if character == '\0' or '\ud800' <= character <= '\udfff':
+      raise UserError(
+        f'--text: found the character {character!r}, expected text in UTF-8 '
+        'without NUL; leave it out.'
+      )
 
 
 def write_labels(labels: list[TimedLabel]) -> str:

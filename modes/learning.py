@@ -229,6 +229,8 @@ def _train(
     **batches_as: see `dataset.training_batches`.
   """
   settings = getattr(run.config, f'train_{name}')
+  # A command that the data refuses leaves the run as it was.
+  manifest = run.manifest
   # An interrupted run goes on with what was asked for now.
   run.save()
   trainer = training.Trainer(model, objective, settings, run.workdir / name)
@@ -236,7 +238,6 @@ def _train(
   if trainer.steps_done >= settings.steps:
     print(f'{name.capitalize()}: {trainer.steps_done} steps done.')
     return
-  manifest = run.manifest
   batches = dataset.training_batches(
     run.data,
     manifest,

@@ -86,6 +86,13 @@ def test_one_class_has_no_baseline(generator):
   assert baseline.measure(miniature(), [one], [one]) == {}
 
 
+@pytest.mark.parametrize('kind', ['phones', 'words'])
+def test_without_a_label_there_is_no_baseline(kind, generator):
+  none = baseline.Recording(tone(0, 800, generator), np.full(10, -1))
+  config = miniature(classifier__labels=kind)
+  assert baseline.measure(config, [none], [none]) == {}
+
+
 def test_the_report_sets_it_beside_the_classifier():
   measured = {
     'parameters': 10, 'labels': 'words',

@@ -243,15 +243,49 @@ def test_peak_memory_is_at_least_what_is_there():
 
 
 def test_own_work_is_not_that_of_others():
-  def work():
-    load, end = machine.Load(), time.monotonic() + 0.3
-    while time.monotonic() < end:
-      pass
-    wall, busy, own = (b - a for b, a in zip(load._read(), load._start))
-    return own / wall, load.others_share(), busy
+  others, wall = processes.call(_others_during_own_work)
+  # What is left of the core, and some ticks of the clock.
+  assert others < wall - 0.5 + 0.1
 
-  own, share, busy = work()
-  assert own > 0 and 0 <= share <= 1 and busy >= 0
+
+def _others_during_own_work():
+  machine.pin(1)
+  load, start, end = machine.Load(), time.monotonic(), time.process_time() + 0.5
+  while time.process_time() < end:
+    pass
+  wall = time.monotonic() - start
+  return load.others_share() * wall, wall
+
+
+_HALF_A_SECOND = """
+import time
+while time.process_time() < 0.5:
+  pass
+print(flush=True)
+input()
+"""
+
+
+def test_a_child_is_one_of_the_others_until_it_has_ended():
+  running, ended, between = processes.call(_others_during_work_of_a_child)
+  assert running > 0.4
+  assert ended < running - 0.4 + between
+
+
+def _others_during_work_of_a_child():
+  machine.pin(1)
+  load, start = machine.Load(), time.monotonic()
+  with subprocess.Popen(
+    [sys.executable, '-c', _HALF_A_SECOND],
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+  ) as child:
+    child.stdout.readline()
+    then = time.monotonic()
+    running = load.others_share() * (then - start)
+    child.communicate(b'\n')
+  now = time.monotonic()
+  return running, load.others_share() * (now - start), now - then
 
 
 # Peers.
@@ -394,6 +428,10 @@ def _measured_there():
     (['nothing'], "Not a table: 'nothing'; expected some of generation"),
     (['input', '--peer_dir=tests'], '--peer_dir: tests holds no peer'),
     (['input', '--stream_seconds=long'], '--stream_seconds: found long'),
+    (['input', '--stream_seconds=1,inf'], '--stream_seconds: found 1,inf'),
+    (['input', '--stream_seconds=0'], '--stream_seconds: found 0, expected'),
+    (['input', '--json=/missing/x.json'], '--json: the folder /missing of'),
+    (['input', '--json=tests'], '--json: tests is a folder'),
     (['input', '--threads=100000'], '--threads: found 100000'),
   ],
 )

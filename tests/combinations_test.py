@@ -242,5 +242,18 @@ def test_the_bundled_voice_says_a_text(tmp_path):
     speaking.speak(run, nothing)
 
 
+def test_a_command_that_the_data_refuses_leaves_the_run_as_it_was(
+  corpora, tmp_path
+):
+  run = runs.Run(short(**SPEAKER), tmp_path, short(**SPEAKER))
+  learning.prepare(run, str(corpora['told']))
+  before = (tmp_path / 'config.json').read_bytes()
+  refused = opened(tmp_path, conditioning__globals=())
+  with pytest.raises(UserError, match=r'conditioning\.globals: found \(\)'):
+    learning.train_teacher(refused)
+  assert (tmp_path / 'config.json').read_bytes() == before
+  assert not (tmp_path / 'teacher').exists()
+
+
 if __name__ == '__main__':
   raise SystemExit(pytest.main([__file__]))

@@ -8,7 +8,16 @@ import numpy as np
 from prosody_test import write_rules
 import pytest
 
-from data import corpora, inputs, preparation, prosody, shards, splits, vectors
+from data import (
+  corpora,
+  inputs,
+  labels,
+  preparation,
+  prosody,
+  shards,
+  splits,
+  vectors,
+)
 from data.conditioning import Conditioning
 from data.decoding import BadRecording
 from wavenet_tf.config import DataConfig, UserError
@@ -130,7 +139,9 @@ def test_speakers_are_one_hot_in_their_order(tmp_path):
   assert told.global_(speaker='c').tolist() == [0, 0, 1]
   with pytest.raises(UserError, match=r"--speaker: found 'x', .* a, b, c"):
     told.global_(speaker='x')
-  with pytest.raises(UserError, match="--speaker: found '', expected one of"):
+  with pytest.raises(
+    UserError, match='--speaker: found nothing, expected one of'
+  ):
     told.global_()
   with pytest.raises(UserError, match='--tags: this run is not conditioned'):
     told.global_(speaker='a', tags=['loud'])
@@ -201,6 +212,9 @@ def test_the_table_of_magnatagatune(tmp_path):
     ('file,tags\n0.wav,a\n1.wav\n', r'line 3: has 1 fields, expected 2'),
     ('file,tags\nother.wav,a\n', r"has no tags for any recording .* '0\.wav'"),
     ('clip_id\tharp\tmp3_path\n1\tyes\t0.mp3\n', r'line 2: expected 0 or 1'),
+    ('file,tags\n0.wav,a\n\n0.wav,b\n', r"line 4: .* '0\.wav', as line 2"),
+    ('file,tags\n0.wav,a\n"1.wav,b\n2.wav,c\n', r'line 3: is no row .*closed'),
+    ('file,tags\n0.wav,' + 'a' * 140_000, r'line 2: is no row .* limit'),
   ],
 )  # fmt: skip
 def test_a_table_of_tags_that_cannot_be_used(table, words, tmp_path):
@@ -245,12 +259,12 @@ def test_a_recording_without_its_vector_is_left_out(tmp_path):
   _, manifest = prepare(
     tmp_path / 'more', corpus, conditioning__globals=('vector',)
   )
-  assert '7.wav' in manifest.rejected[0]['reason']
-  assert 'shape (2,), expected 3 numbers' in manifest.rejected[0]['reason']
+  reason = manifest.rejected[0]['reason']
+  assert '7.npy: holds 2 numbers, expected 3' in reason
 
 
 @pytest.mark.parametrize('part,words', [
-  ('speaker', "asks for 'speaker', but no recording of --data_dir has any"),
+  ('speaker', "asks for 'speaker', but no recording of .*corpus has any"),
   ('vector', "asks for 'vector', but no recording has one"),
 ])  # fmt: skip
 def test_a_corpus_without_what_is_asked_for(part, words, tmp_path):
@@ -265,10 +279,28 @@ def test_another_conditioning_than_the_shards(tmp_path):
   for field, value in {
     'local': 'none', 'log_f0': False, 'globals': ('speaker',)
   }.items():  # fmt: skip
-    other = miniature(**{f'conditioning__{field}': value})
+    other = miniature(
+      **{f'conditioning__{field}': value},
+      distillation__power_average_over_time=True,
+    )
     with pytest.raises(UserError, match=rf'conditioning\.{field}: found'):
       Conditioning.from_manifest(manifest, other)
   Conditioning.from_manifest(manifest, config)
+
+
+def test_a_recording_without_a_speaker_or_with_another_vector(tmp_path):
+  corpus = write_speakers(tmp_path / 'corpus', 'ab', 2)
+  for i, path in enumerate(sorted(corpus.glob('*.wav'))):
+    np.save(path.with_suffix('.npy'), np.zeros(2 + (i == 1)))
+  config, manifest = prepare(
+    tmp_path, corpus, conditioning__globals=('speaker', 'vector'),
+    data__max_bad_share=0.5,
+  )  # fmt: skip
+  ((reason,),) = [[r['reason'] for r in manifest.rejected]]
+  assert 'holds 3 numbers, expected 2' in reason and '--' not in reason
+  told = Conditioning.from_manifest(manifest, config)
+  with pytest.raises(BadRecording, match=r'^x\.wav: has no speaker'):
+    told.of_utterance(corpora.Utterance('x', 'x.wav'))
 
 
 # Pieces.
@@ -336,6 +368,26 @@ def test_a_corpus_that_cannot_be_linguistic(tmp_path):
     )
 
 
+def test_labels_that_say_nothing_beside_the_phone(tmp_path):
+  corpus = write_rules(tmp_path / 'corpus', 3)
+  kept = {path: path.read_text() for path in corpus.glob('*.lab')}
+  for path, content in kept.items():
+    # x^x-a+b=c@x_x -> a
+    lines = [line.split() for line in content.splitlines()]
+    plain = [f'{a} {b} {c.split("-")[1].split("+")[0]}' for a, b, c in lines]
+    path.write_text('\n'.join(plain))
+  with pytest.raises(UserError, match=r'no label .* has a full context'):
+    prepare(tmp_path, corpus, conditioning__local='linguistic')
+  for path, content in kept.items():
+    path.write_text(content)
+  (corpus / 'questions.hed').write_text(
+    'QS "none" {*-zz+*}\nCQS "n" {*/K:(\\d+)*}\n'
+  )
+  with pytest.raises(UserError, match='question_file: none of the 2 questions'):
+    prepare(tmp_path, corpus, conditioning__local='linguistic')
+  assert not (tmp_path / 'data').exists()
+
+
 def test_scaling_is_that_of_the_training_split(tmp_path):
   corpus = write_rules(tmp_path / 'corpus', 6)
   (corpus / 'questions.hed').write_text('CQS "n" {*@(\\d+)_*}\n')
@@ -399,6 +451,19 @@ def test_a_copy_is_told_what_preparation_stored(spoken):
     assert copied.global_.shape == (1, 0)
 
 
+def test_a_copy_is_as_loud_as_what_preparation_stored(tmp_path):
+  corpus = write_speakers(tmp_path / 'corpus', 'a')
+  config, manifest = prepare(tmp_path, corpus, data__loudness_dbfs=-30.0)
+  told = Conditioning.from_manifest(manifest, config)
+  found = {u.name: u for u in corpora.read_corpus(corpus).utterances}
+  for name, example in examples(tmp_path, manifest).items():
+    copied = inputs.model_inputs(
+      inputs.Wish(input=found[name]), told, tmp_path / 'absent.npz'
+    )
+    np.testing.assert_array_equal(copied.levels, example.levels)
+    np.testing.assert_array_equal(copied.features[0], example.features)
+
+
 def test_a_label_file_has_times_and_the_pitch_is_predicted(spoken):
   _, _, _, found = spoken
   copied = wish(spoken, input=found['3.wav'])
@@ -408,6 +473,20 @@ def test_a_label_file_has_times_and_the_pitch_is_predicted(spoken):
     labelled.features[..., :-2], copied.features[..., :-2]
   )
   assert labelled.levels is None
+
+
+def test_a_label_file_without_a_context(spoken, tmp_path):
+  path = tmp_path / 'plain.lab'
+  path.write_text('0 600000 a\n600000 1000000 p\n')
+  with pytest.raises(UserError, match=r"--labels: .*plain\.lab .* is 'a'"):
+    wish(spoken, labels=path)
+
+
+def test_every_unknown_phone_is_named():
+  timed = [labels.TimedLabel(0, 1, name, '') for name in 'abcdea']
+  with pytest.raises(UserError, match=r'phones b, e are not .*\(a, c, d, f\)'):
+    inputs._check_phones(timed, list('acdf'))
+  inputs._check_phones(timed, list('abcdef'))
 
 
 @pytest.mark.skipif(
@@ -441,6 +520,7 @@ def test_seconds_of_a_network_without_local_conditioning(tmp_path):
   config, manifest = prepare(
     tmp_path, corpus, conditioning__local='none',
     conditioning__globals=('speaker',),
+    distillation__power_average_over_time=True,
   )  # fmt: skip
   told = Conditioning.from_manifest(manifest, config)
   found = inputs.model_inputs(
@@ -448,6 +528,12 @@ def test_seconds_of_a_network_without_local_conditioning(tmp_path):
   )
   assert found.features.shape == (1, 204, 0) and found.samples == 4080
   assert found.global_.tolist() == [[0, 1, 0]]
+  for speaker, words in ('', 'found nothing'), ('x', "found 'x'"):
+    with pytest.raises(UserError, match=f'--speaker: {words}, .* a, b, c'):
+      inputs.check(inputs.Wish(seconds=0.5, speaker=speaker), told)
+  for seconds in 0.0001, float('inf'), float('nan'):
+    with pytest.raises(UserError, match=r'--seconds: .* frame, 0.0025 s'):
+      inputs.check(inputs.Wish(seconds=seconds, speaker='b'), told)
   for example in examples(tmp_path, manifest).values():
     assert example.features.shape == (200, 0)
 

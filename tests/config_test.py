@@ -133,6 +133,16 @@ def test_a_contradiction_names_field_and_fix(field, value, words):
     assert word in str(error.value)
 
 
+@pytest.mark.parametrize('split', ['speaker', 'speaker_and_index'])
+def test_speakers_who_are_not_in_training_are_no_classes(split):
+  config = config_lib.override(
+    presets.preset('tiny'),
+    {'data.split': split, 'classifier.labels': 'speakers'},
+  )
+  with pytest.raises(UserError, match=r"classifier\.labels: found 'speak"):
+    validation.validate_classifier(config)
+
+
 WITH_CONTEXT = {'context.cycles': 1, 'context.layers_per_cycle': 3}
 
 
@@ -149,9 +159,45 @@ WITH_CONTEXT = {'context.cycles': 1, 'context.layers_per_cycle': 3}
     ({'teacher.product_dtype': 'half'}, ['teacher.product_dtype', 'bfloat16']),
     ({'student.product_dtype': 'half'}, ['student.product_dtype', 'bfloat16']),
     ({'data.split': 'word'}, ['data.split', 'speaker_and_index']),
+    (
+      {'data.split': 'speaker', 'conditioning.globals': ('tags', 'speaker')},
+      ["data.split: found 'speaker', expected 'random' or 'index'"],
+    ),
+    (
+      {
+        'data.split': 'speaker_and_index',
+        'conditioning.globals': ('speaker',),
+      },
+      ['data.split', 'stays untrained'],
+    ),
+    ({'data.split': 'speaker', 'conditioning.globals': ('vector',)}, []),
+    ({'data.split': 'index', 'conditioning.globals': ('speaker',)}, []),
     ({'data.held_out_speakers': 0}, ['data.held_out_speakers', 'above 0']),
     ({'data.loudness_dbfs': 3.0}, ['data.loudness_dbfs', '0 dB']),
     ({'data.piece_seconds': -1.0}, ['data.piece_seconds', '0 or more']),
+    (
+      {'data.piece_seconds': 0.2},
+      ['data.piece_seconds: found 0.2', 'data.min_seconds', '0.3 s'],
+    ),
+    (
+      {'data.piece_seconds': 0.005, 'data.min_seconds': 0.001},
+      ['data.piece_seconds', 'audio.hop_samples, 0.01 s'],
+    ),
+    ({'data.piece_seconds': 0.3}, []),
+    ({'conditioning.upsample_factors': (1, 80)}, []),
+    ({'conditioning.upsample_factors': (8, 10, 1)}, []),
+    (
+      {'conditioning.upsample_factors': (1, 8, 10)},
+      ['conditioning.upsample_factors', 'see 4 frames', 'at most the 3 frames'],
+    ),
+    ({'conditioning.upsample_factors': (1, 1, 80)}, ['see 4 frames']),
+    (
+      {
+        'conditioning.upsample_factors': (1, 8, 10),
+        'conditioning.upsampler': 'repeat',
+      },
+      [],
+    ),
     ({'context.cycles': -1}, ['context.cycles', '0 or more']),
     (WITH_CONTEXT | {'context.kernel_size': 1}, ['context.kernel_size']),
     (WITH_CONTEXT | {'context.channels': 0}, ['context.channels', 'above 0']),
@@ -171,6 +217,23 @@ WITH_CONTEXT = {'context.cycles': 1, 'context.layers_per_cycle': 3}
     (
       WITH_CONTEXT | {'context.layers_per_cycle': 7},
       ['train_teacher.crop_samples', "context stack's receptive field, 10320"],
+    ),
+    (
+      WITH_CONTEXT
+      | {
+        'context.layers_per_cycle': 7,
+        'train_teacher.crop_samples': 11200,
+      },
+      ['train_student.crop_samples', "context stack's receptive field, 10320"],
+    ),
+    (
+      WITH_CONTEXT
+      | {
+        'context.layers_per_cycle': 7,
+        'train_teacher.crop_samples': 11200,
+        'student.flow_layers': (),
+      },
+      [],
     ),
     (
       WITH_CONTEXT | {'context.teacher_samples': 240},

@@ -539,12 +539,13 @@ def test_validation_batches_tile_the_utterances(prepared):
 
 def test_recordings_are_brought_to_one_loudness(generator):
   quiet = generator.normal(0, 200, 8000).astype(np.int16)
-  louder = preparation.at_loudness(quiet, -25.0)
+  assert decoding.at_loudness(quiet, 0.0) is quiet
+  louder = decoding.at_loudness(quiet, -25.0)
   assert louder.dtype == np.int16
   assert audio.rms_dbfs(louder / audio.FULL_SCALE) == pytest.approx(
     -25, abs=0.1
   )
-  loudest = preparation.at_loudness(quiet, -0.5)
+  loudest = decoding.at_loudness(quiet, -0.5)
   assert loudest.max() == 32767 and loudest.min() == -32768
 
 

@@ -121,6 +121,12 @@ def test_times_and_stress_are_joined():
     (0, '_', 0, -1, -1), (5, 'D', 0, 0, 0), (9, '@2', 0, 0, 0),
     (20, 't', 0, 1, 0), (30, 'i:', 2, 1, 0), (40, '_', 0, -1, -1),
   ]  # fmt: skip
+  # The pauses around quotation marks.
+  events = [(0, '_:'), (5, '_:'), (9, 'h'), (20, 'oU'), (30, '_:'), (40, 'D')]
+  assert synthesizer.phones_of(events, "_:__:h_'oU__:__: D\n") == [
+    (0, '_', 0, -1, -1), (5, '_', 0, -1, -1), (9, 'h', 0, 0, 0),
+    (20, 'oU', 2, 0, 0), (30, '_', 0, -1, -1), (40, 'D', 0, 1, 0),
+  ]  # fmt: skip
   with pytest.raises(synthesizer.Unfollowed, match="'t', the trace 'd'"):
     synthesizer.phones_of([(0, 't')], 'd\n')
   with pytest.raises(synthesizer.Unfollowed, match='the trace None'):
@@ -147,9 +153,31 @@ def test_a_text_with_nothing_to_speak(nothing):
 
 
 @needs_espeak
+@pytest.mark.parametrize(
+  'said', ['"Hello"', '(hello) there', 'He said, "Hello."', '"Apple," he said.']
+)
+def test_quotation_marks_and_parentheses_are_pauses(said):
+  names = [label.name for label in text.read_text(said).labels]
+  assert PAUSE in names and len(set(names)) > 4
+
+
+@needs_espeak
 def test_words_of_another_language_are_refused():
   with pytest.raises(UserError, match=r'--text: .* the language en-us'):
     text.read_text('Привет')
+
+
+@pytest.mark.parametrize('character', ['\0', '\udcff'])
+def test_a_text_with_what_is_no_character(character):
+  with pytest.raises(UserError, match=r'--text: found the character .* UTF-8'):
+    text.read_text(f'Hello{character}there.')
+
+
+@needs_espeak
+def test_a_text_longer_than_a_command_line_may_be():
+  """An argument of a process may have 128 KiB."""
+  with pytest.raises(UserError, match='nothing to speak'):
+    text.read_text('. ' * 70_000 + '\n')
 
 
 def test_a_system_without_the_synthesizer(monkeypatch):

@@ -6,6 +6,7 @@ from linguistic_test import pulses
 import numpy as np
 import pytest
 from sklearn.ensemble import GradientBoostingRegressor
+import soundfile
 
 from data import pitch, preparation, prosody, shards, trees
 from data.prosody import Prosody
@@ -150,6 +151,17 @@ def test_a_corpus_without_linguistic_features(prepared):
   features = {**manifest.features, 'local': 'mel'}
   with pytest.raises(UserError, match=r"local = 'mel', expected linguistic"):
     prosody.train(folder, manifest._replace(features=features))
+
+
+def test_a_corpus_in_which_nothing_is_voiced(tmp_path):
+  corpus = write_rules(tmp_path / 'corpus', 4)
+  noise = np.random.default_rng(0).normal(0, 900, 2 * RATE).astype(np.int16)
+  for path in corpus.glob('*.wav'):
+    write(path, noise[: soundfile.info(path).frames])
+  config = miniature(conditioning__local='linguistic')
+  manifest = preparation.prepare(config, corpus, tmp_path / 'data')
+  with pytest.raises(UserError, match=r'no frame .* is voiced, .*log_f0=False'):
+    prosody.train(tmp_path / 'data', manifest)
 
 
 def test_without_log_f0_there_are_durations_alone(tmp_path):

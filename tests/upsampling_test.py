@@ -6,11 +6,13 @@ import pytest
 import tensorflow as tf
 
 from wavenet_tf import upsampling
-from wavenet_tf.config import MARGIN_FRAMES
+from wavenet_tf.config import ConditioningConfig, MARGIN_FRAMES
 
 
 @pytest.mark.parametrize('method', ['transposed', 'repeat'])
-@pytest.mark.parametrize('factors', [(4,), (2, 3), (2, 2, 3)])
+@pytest.mark.parametrize(
+  'factors', [(4,), (2, 3), (2, 2, 3), (1, 6), (2, 1, 1), (3, 2, 1)]
+)
 def test_upsampler_depends_on_no_frame_beyond_its_margin(method, factors):
   upsampler = upsampling.ConditioningUpsampler(method, factors, 3, (-11.5, 0.0))
   hop = int(np.prod(factors))
@@ -22,6 +24,26 @@ def test_upsampler_depends_on_no_frame_beyond_its_margin(method, factors):
   # A chunk with its margins says the same as the whole.
   chunk = upsampler(features[:, 4 : 4 + 5 + 2 * MARGIN_FRAMES])
   np.testing.assert_allclose(chunk, whole[:, 4 * hop : 9 * hop], atol=1e-5)
+
+
+@pytest.mark.parametrize('method', ['transposed', 'repeat'])
+@pytest.mark.parametrize(
+  'factors', [(4,), (2, 3), (2, 2, 3), (1, 4), (1, 2, 2), (1, 1, 3), (2, 1, 1)]
+)
+def test_the_reach_is_that_of_a_changed_frame(method, factors):
+  upsampler = upsampling.ConditioningUpsampler(method, factors, 3, (-11.5, 0.0))
+  features = np.random.default_rng(0).normal(size=(1, 21, 5)) - 5
+  upsampler(tf.constant(features, tf.float32))
+  randomize(upsampler)
+  before = upsampler(tf.constant(features, tf.float32)).numpy()
+  features[0, 10] += 1.0
+  after = upsampler(tf.constant(features, tf.float32)).numpy()
+  changed = (before != after).any((0, 2)).reshape(-1, np.prod(factors)).any(1)
+  settings = ConditioningConfig(upsampler=method, upsample_factors=factors)
+  at, reach = 10 - MARGIN_FRAMES, settings.upsampler_reach_frames
+  assert np.flatnonzero(changed).tolist() == [
+    *range(at - reach, at + reach + 1)
+  ]
 
 
 def test_transposed_stage_is_a_transposed_convolution(generator):

@@ -55,7 +55,7 @@ def measure(
   collect = _frames if of_frames else _clips
   inputs, targets = collect(training, config)
   if of_frames:
-    every = -(-len(targets) // MOST_FRAMES)
+    every = max(1, -(-len(targets) // MOST_FRAMES))
     inputs, targets = inputs[::every], targets[::every]
   if len(np.unique(targets)) < 2:
     return {}

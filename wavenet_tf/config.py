@@ -29,8 +29,10 @@ POWER_FEATURES = (POWER, MAGNITUDE, LOG)
 INPUTS = ('scalar', 'one_hot')
 # What a recording can be labelled with, as a whole or segment by segment.
 PHONES = 'phones'
-LABEL_KINDS = (PHONES, 'words', 'speakers')
-UPSAMPLERS = ('transposed', 'repeat')
+SPEAKERS = 'speakers'
+LABEL_KINDS = (PHONES, 'words', SPEAKERS)
+TRANSPOSED = 'transposed'
+UPSAMPLERS = (TRANSPOSED, 'repeat')
 # What the frames that condition a network hold.
 MEL = 'mel'
 LINGUISTIC = 'linguistic'
@@ -130,6 +132,16 @@ class ConditioningConfig:
   upsampler: str = 'transposed'
   upsample_factors: tuple[int, ...] = (16, 16)
   channels: int = 32
+
+  @property
+  def upsampler_reach_frames(self) -> int:
+    """Frames to either side of its own that upsampled conditioning sees."""
+    reach = 0
+    if self.upsampler == TRANSPOSED:
+      # Each stage sees one neighbour at its own rate; the first has the lowest.
+      for factor in reversed(self.upsample_factors):
+        reach = math.ceil(reach / factor) + 1
+    return reach + 1
 
 
 @dataclasses.dataclass

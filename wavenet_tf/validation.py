@@ -22,14 +22,20 @@ from wavenet_tf.config import (
   INPUTS,
   LABEL_KINDS,
   LOCAL_KINDS,
+  MARGIN_FRAMES,
   MU_LAW,
   OUTPUTS,
   PRODUCT_DTYPES,
   SCORES,
+  SPEAKER,
+  SPEAKERS,
   SPLITS,
   UPSAMPLERS,
 )
 from wavenet_tf.student_validation import check_distillation, check_student
+
+# Splits whose validation has other speakers than training.
+_NEW_SPEAKERS = ('speaker', 'speaker_and_index')
 
 
 def validate(config: Config) -> Config:
@@ -39,7 +45,7 @@ def validate(config: Config) -> Config:
     UserError: naming the field, what was found, and what would do.
   """
   _check_audio(config.audio)
-  _check_data(config.data)
+  _check_data(config.data, config.audio)
   check_choice('classifier.labels', config.classifier.labels, LABEL_KINDS)
   _check_conditioning(config)
   _check_teacher(config.teacher)
@@ -109,7 +115,7 @@ def _check_audio(audio):
     )
 
 
-def _check_data(data):
+def _check_data(data, audio):
   if not 0 < data.validation_share < 1:
     fail('data.validation_share', data.validation_share, 'between 0 and 1')
   check_share('data.max_bad_share', data.max_bad_share)
@@ -125,6 +131,13 @@ def _check_data(data):
   check_choice('data.split', data.split, SPLITS)
   check_positive('data', data, 'held_out_speakers')
   check_not_negative('data', data, 'piece_seconds')
+  shortest = max(data.min_seconds, audio.hop_samples / audio.sample_rate_hz)
+  if 0 < data.piece_seconds < shortest:
+    fail(
+      'data.piece_seconds',
+      data.piece_seconds,
+      f'0, or at least data.min_seconds and audio.hop_samples, {shortest:g} s',
+    )
   if not -60 < data.loudness_dbfs <= 0:
     fail('data.loudness_dbfs', data.loudness_dbfs, 'a level above -60 to 0 dB')
   if not data.silence_dbfs <= 0:
@@ -138,6 +151,13 @@ def _check_conditioning(config):
     check_choice('conditioning.globals', kind, GLOBAL_KINDS)
   if len(set(told.globals)) < len(told.globals):
     fail('conditioning.globals', told.globals, 'each kind once')
+  if SPEAKER in told.globals and config.data.split in _NEW_SPEAKERS:
+    fail(
+      'data.split',
+      repr(config.data.split),
+      "'random' or 'index', as conditioning.globals has 'speaker', and the "
+      'embedding of a speaker of whom nothing is in training stays untrained',
+    )
   check_choice('conditioning.upsampler', told.upsampler, UPSAMPLERS)
   check_positive('conditioning', told, 'channels', 'embedding_channels')
   factors = told.upsample_factors
@@ -149,6 +169,14 @@ def _check_conditioning(config):
       f'{factors}, whose product is {math.prod(factors)}',
       'factors whose product is audio.hop_samples = '
       f'{config.audio.hop_samples}',
+    )
+  if told.upsampler_reach_frames > MARGIN_FRAMES:
+    fail(
+      'conditioning.upsample_factors',
+      f'{factors}, which see {told.upsampler_reach_frames} frames to either '
+      'side',
+      f'factors that see at most the {MARGIN_FRAMES} frames that accompany a '
+      'chunk; leave factors of 1 out, or put them last',
     )
 
 
@@ -258,14 +286,22 @@ def _check_context_sizes(config):
         f'a divisor of the {samples} samples of {field}',
       )
   heard = context.receptive_field_samples
-  if config.train_teacher.crop_samples < heard:
-    fail(
-      'train_teacher.crop_samples',
-      config.train_teacher.crop_samples,
-      f"at least the context stack's receptive field, {heard} samples; "
-      'lengthen the crop (context.teacher_samples keeps its cost down), or '
-      'lower context.layers_per_cycle or context.pool_samples',
-    )
+  crops = {
+    'train_teacher': ' (context.teacher_samples keeps its cost down)',
+    'train_student': '',
+  }
+  if not config.student.flow_layers:
+    del crops['train_student']
+  for section, hint in crops.items():
+    samples = getattr(config, section).crop_samples
+    if samples < heard:
+      fail(
+        f'{section}.crop_samples',
+        samples,
+        f"at least the context stack's receptive field, {heard} samples; "
+        f'lengthen the crop{hint}, or lower context.layers_per_cycle or '
+        'context.pool_samples',
+      )
 
 
 def validate_classifier(config: Config) -> None:
@@ -275,6 +311,13 @@ def validate_classifier(config: Config) -> None:
     UserError: as `validate`.
   """
   sizes, training = config.classifier, config.train_classifier
+  if sizes.labels == SPEAKERS and config.data.split in _NEW_SPEAKERS:
+    fail(
+      'classifier.labels',
+      repr(sizes.labels),
+      f"another kind, as data.split = {config.data.split!r} keeps validation's "
+      'speakers out of training, so that none of them can be recognised',
+    )
   check_positive(
     'classifier',
     sizes,
