@@ -246,18 +246,26 @@ def test_without_features_no_upsampler_is_to_blame():
   assert 'upsampler' not in found
 
 
-@pytest.mark.parametrize('extra', [{}, CONTEXT])
+SPEAKER_ALONE = {
+  'conditioning__local': 'none',
+  'distillation__power_average_over_time': True,
+}
+
+
+@pytest.mark.parametrize('extra', [{}, CONTEXT, SPEAKER_ALONE])
 def test_a_student_with_a_speaker_is_measured(extra):
   config = miniature(
     conditioning__globals=('speaker',), conditioning__global_channels=3,
     **extra,
   )  # fmt: skip
   batch = make_batch(config, 4)._replace(global_=tf.one_hot([0, 1, 0, 1], 3))
+  if extra is SPEAKER_ALONE:
+    batch = batch._replace(features=batch.features[..., :0])
   measure = health.measurer(
     random_teacher(config), random_student(config), [batch], config
   )
   values = measure().health
-  assert values.hears_features
+  assert values.hears_features == (extra is not SPEAKER_ALONE)
   assert float(values.swapped_share) == 1
   assert 'conditioning_nats' in health.scalars(values)
 
