@@ -55,6 +55,7 @@ def measure(
     )
     figures.append(figure)
     limits += limit
+    limits += _rates(settings, config, batch)
   figures += _lengths(settings, generator, config, batches[0])
   if settings.second_start:
     figures[0].notes.update(second_start.seconds(settings.threads, config))
@@ -133,6 +134,17 @@ def _figure(settings, config, streams, waiting, peer_samples, chain_steps):
     for name, chain in chains.items()
   ]
   return figure, limits
+
+
+def _rates(settings, config, batch):
+  """Of the product of a layer's taps, without a chain of other shapes."""
+  sizes = config.teacher
+  return ceilings.rates(
+    batch,
+    sizes.kernel_size * sizes.residual_channels,
+    2 * sizes.gate_channels,
+    settings.repeats,
+  )
 
 
 def _peer_work(config, batch, samples):

@@ -363,7 +363,11 @@ def test_generation_in_miniature():
   )
   one, two, short, long = lines.figures
   assert (one.samples, two.samples) == (160, 320)
-  assert len(one.ceilings) == 2 and len(lines.ceilings) == 4
+  assert len(one.ceilings) == 2
+  # Two chains a batch, and a product by two executors in two types.
+  assert len(lines.ceilings) == 2 * (2 + 4)
+  for rows in 1, 2:
+    assert sum(c.what.startswith(f'[{rows},') for c in lines.ceilings) == 4
   assert one.first_chunk_seconds < 2 * one.seconds[0]
   # A new length is no new function: two batches, two compilations.
   compilations = 'compilations so far, one for each batch'

@@ -1,6 +1,7 @@
 """The serving client against a stand-in server on the loopback interface."""
 
 from concurrent import futures
+import contextlib
 import http.server
 import json
 import pathlib
@@ -25,14 +26,16 @@ CLIENT = pathlib.Path(__file__).parents[1] / 'serving' / 'client.py'
 class GrpcStandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
   """Predict, from a SavedModel."""
 
-  def __init__(self, signatures):
+  def __init__(self, signatures, heard):
     self.signatures = signatures
+    self.heard = heard
 
   def Predict(self, request, context):
     inputs = {
       name: tf.constant(tf.make_ndarray(value))
       for name, value in request.inputs.items()
     }
+    self.heard.append(inputs)
     if request.model_spec.name != 'wavenet':
       context.abort(grpc.StatusCode.NOT_FOUND, 'no such model')
     answer = predict_pb2.PredictResponse()
@@ -42,7 +45,7 @@ class GrpcStandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
     return answer
 
 
-def rest_stand_in(signatures):
+def rest_stand_in(signatures, heard):
   class Handler(http.server.BaseHTTPRequestHandler):
     """Answers in the row-less format, single outputs without a name."""
 
@@ -52,6 +55,7 @@ def rest_stand_in(signatures):
         self.send_error(404, 'no such model')
         return
       signature = signatures[body['signature_name']]
+      heard.append(body['inputs'])
       specs = signature.structured_input_signature[1]
       outputs = signature(**{
         name: tf.constant(value, specs[name].dtype)
@@ -69,24 +73,31 @@ def rest_stand_in(signatures):
   return http.server.HTTPServer(('127.0.0.1', 0), Handler)
 
 
-@pytest.fixture(scope='module')
-def ports(tmp_path_factory):
-  config = miniature()
-  path = export.export(
-    random_student(config), config, tmp_path_factory.mktemp('export')
-  )
+@contextlib.contextmanager
+def serving(config, folder):
+  """-> ports by protocol, and a list that the inputs of requests join."""
+  path = export.export(random_student(config), config, folder)
+  heard = []
   model = tf.saved_model.load(str(path))
   grpc_server = grpc.server(futures.ThreadPoolExecutor(1))
   prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-    GrpcStandIn(model.signatures), grpc_server
+    GrpcStandIn(model.signatures, heard), grpc_server
   )
   grpc_port = grpc_server.add_insecure_port('127.0.0.1:0')
   grpc_server.start()
-  rest_server = rest_stand_in(model.signatures)
+  rest_server = rest_stand_in(model.signatures, heard)
   threading.Thread(target=rest_server.serve_forever, daemon=True).start()
-  yield {'grpc': grpc_port, 'rest': rest_server.server_port}
-  grpc_server.stop(0)
-  rest_server.shutdown()
+  try:
+    yield {'grpc': grpc_port, 'rest': rest_server.server_port}, heard
+  finally:
+    grpc_server.stop(0)
+    rest_server.shutdown()
+
+
+@pytest.fixture(scope='module')
+def ports(tmp_path_factory):
+  with serving(miniature(), tmp_path_factory.mktemp('export')) as (found, _):
+    yield found
 
 
 def ask(tmp_path, protocol, port, *flags):
@@ -111,6 +122,27 @@ def test_both_protocols_hear_the_same(ports, tmp_path):
   assert len(by_grpc) == 8000
   np.testing.assert_allclose(by_grpc, by_rest, atol=2**-14)
   assert np.abs(by_grpc).max() > 0
+
+
+def test_the_global_vector_is_in_the_request(tmp_path):
+  config = miniature(
+    conditioning__globals=('speaker',), conditioning__global_channels=3
+  )
+  with serving(config, tmp_path / 'export') as (found, heard):
+    for protocol, port in found.items():
+      done = ask(tmp_path, protocol, port, '--global=0,1,-0.5')
+      assert done.returncode == 0, done.stderr
+      features, request = heard
+      assert features.keys() == {'audio'}
+      np.testing.assert_array_equal(request['global_vector'], [[0, 1, -0.5]])
+      heard.clear()
+
+
+def test_a_global_vector_of_words_is_one_sentence(tmp_path):
+  done = ask(tmp_path, 'grpc', 1, '--global=0,loud')
+  assert done.returncode == 1
+  assert 'Traceback' not in done.stderr
+  assert '--global' in done.stderr and 'loud' in done.stderr
 
 
 @pytest.mark.parametrize('protocol', ['grpc', 'rest'])

@@ -243,16 +243,57 @@ def test_bfloat16_products_of_the_student_are_near_those_of_float32():
     assert 0 < relative_error(pair[1], pair[0]) < BFLOAT16_TOLERANCE
 
 
-def test_generation_in_bfloat16_is_that_of_its_forward_pass():
-  """To the precision of bfloat16, since sums are rounded in another order."""
-  settings = miniature(**CONTEXT, teacher__product_dtype='bfloat16')
+@pytest.mark.parametrize('dtype', config.PRODUCT_DTYPES)
+def test_every_step_has_the_parameters_of_the_forward_pass(dtype, monkeypatch):
+  """To the precision of products, since sums are rounded in another order.
+
+  Samples are a smooth function of the parameters in place of a draw, which
+  may jump from one component to another: so each of them bounds the
+  parameters of its step, given the same past.
+  """
+  settings = miniature(**CONTEXT | SPEAKER, teacher__product_dtype=dtype)
   teacher = random_teacher(settings)
-  _, features, _ = inputs(settings, frames=8)
-  waveform = sampling.Generator(teacher, settings)(features, [7, 0])
-  told = conditioning(settings, features, None)
+  size = teacher.output_kind.parameter_size
+  weights = np.random.default_rng(3).normal(0, size**-0.5, size)
+  weights = tf.constant(weights, tf.float32)
+  monkeypatch.setattr(
+    type(teacher.output_kind),
+    'sample',
+    lambda self, parameters, noise, temperature: (
+      0.5 * tf.sin(tf.reduce_sum(parameters * weights, -1))
+    ),
+  )
+  _, features, global_ = inputs(settings, frames=8)
+  waveform = sampling.Generator(teacher, settings)(features, [7, 0], global_)
+  told = conditioning(settings, features, global_)
   again = replayed(teacher, settings, waveform, told, [7, 0])
-  error = np.abs(again - waveform)
-  assert np.median(error) < BFLOAT16_TOLERANCE * np.std(waveform)
+  assert np.std(waveform) > 0.05
+  error = np.abs(again - waveform) / np.std(waveform)
+  tolerance = {'float32': 1e-4, 'bfloat16': BFLOAT16_TOLERANCE}[dtype]
+  assert np.max(error) < tolerance
+
+
+def test_a_compiled_chunked_student_in_bfloat16_is_near_plain_float32():
+  """Relative RMS error; the plain one is one pass without XLA."""
+  waveforms = []
+  for dtype in config.PRODUCT_DTYPES:
+    settings = miniature(**SPEAKER, student__product_dtype=dtype)
+    student = random_student(settings)
+    for net in student.networks:  # Too quiet to clip.
+      net.output_layer.bias.assign([0.01, -1.5])
+    speak = sampling.Synthesizer(student, settings)
+    # Two chunks and a part of one.
+    _, features, global_ = inputs(settings, 2 * sampling.NOISE_BLOCK_FRAMES + 5)
+    if dtype == config.FLOAT32:
+      seeds = tf.constant([[7, 0], [7, 0]])
+      waveforms.append(speak.synthesize(features, seeds, global_))
+    else:
+      waveforms.append(speak(features, [7, 0], global_))
+  plain, compiled = waveforms
+  assert plain.shape == compiled.shape
+  assert np.mean(np.abs(plain) >= 1) < 0.01
+  # Rounding to 8 bits shows, and is small in what the noise is scaled by.
+  assert 1e-5 < relative_error(compiled, plain) < 5e-3
 
 
 if __name__ == '__main__':

@@ -1,11 +1,12 @@
 """Measures against what is known: equal audio, a coin, a plain pass."""
 
-from conftest import miniature, random_teacher
+from conftest import miniature, random_student, random_teacher
+from context_test import CONTEXT, SPEAKER
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from data import shards
+from data import dataset, shards
 from wavenet_tf import audio, distributions, evaluation
 from wavenet_tf.layers import Conditioning
 
@@ -85,6 +86,50 @@ def test_chunked_likelihood_is_that_of_one_pass(overrides):
   assert measured.bits_per_sample == pytest.approx(
     distributions.bits(nats) / sum(lengths), rel=1e-4
   )
+
+
+TOLD = {
+  'speaker': SPEAKER,
+  'context': CONTEXT,
+  'speaker and context': SPEAKER | CONTEXT,
+}
+
+
+@pytest.mark.parametrize('name', TOLD)
+def test_a_run_with_a_speaker_or_a_context_is_measured(name):
+  config = miniature(**TOLD[name])
+  channels = config.conditioning.global_channels
+  utterances = [
+    e._replace(global_=np.eye(3, dtype=np.float32)[i, :channels])
+    for i, e in enumerate(examples(config, [400, 555]))
+  ]
+  models = evaluation.Models(
+    random_teacher(config), random_student(config), random_student(config)
+  )
+  found = evaluation.measure(
+    config,
+    models,
+    utterances,
+    dataset.validation_batches(
+      utterances, config, config.train_student.crop_samples
+    ),
+    flac_bytes=1000,
+  )
+  nats = 0.0
+  for utterance in utterances:
+    levels = np.pad(utterance.levels, [0, -len(utterance.levels) % 20])
+    told = Conditioning.of(
+      audio.pad_margin(utterance.features[None], config.silence),
+      utterance.global_[None],
+    )
+    parameters = models.teacher(audio.waveform_from_levels(levels[None]), told)
+    log_prob = models.teacher.output_kind.log_prob(parameters, levels[None])
+    nats -= np.sum(log_prob.numpy()[0, : len(utterance.levels)])
+  assert found['teacher_bits_per_sample'] == pytest.approx(
+    distributions.bits(nats) / 955, rel=1e-4
+  )
+  assert np.isfinite(found['student_at_end']['kl'])
+  assert np.isfinite(found['student_health']['conditioning_nats'])
 
 
 def test_an_even_softmax_needs_the_bits_of_its_alphabet():

@@ -67,6 +67,26 @@ def test_a_bare_process_says_the_same(exported, tmp_path):
   assert answer['audio'].shape == (2, 25 * config.audio.hop_samples)
 
 
+def test_a_global_vector_is_heard_as_in_memory(tmp_path):
+  config = miniature(
+    conditioning__globals=('speaker',), conditioning__global_channels=3
+  )
+  student = random_student(config)
+  speak = signatures(export.export(student, config, tmp_path))[
+    'serving_default'
+  ]
+  given = {
+    'mel': tf.random.stateless_normal([2, 6, config.audio.mel_bins], [1, 2]),
+    'seed': tf.constant([[1, 2], [1, 2]], tf.int32),
+    'global_vector': tf.constant([[1.0, 0, 0], [0, 0.5, 2]]),
+  }
+  found = speak(**given)['audio'].numpy()
+  expected = sampling.Synthesizer(student, config).synthesize(*given.values())
+  np.testing.assert_allclose(found, expected, atol=1e-5)
+  given['global_vector'] = given['global_vector'][::-1]
+  assert np.abs(speak(**given)['audio'] - found).max() > 1e-3
+
+
 def signatures(path):
   return tf.saved_model.load(str(path)).signatures
 

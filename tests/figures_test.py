@@ -55,10 +55,31 @@ def test_dependence_is_that_of_the_equation(kernel_size):
   assert (later - earlier <= reach).all()
 
 
-def test_influence_ends_with_the_receptive_field(generator):
+MU_LAW = {
+  'teacher__output': 'mu_law',
+  'teacher__mu_law_levels': 32,
+  'student__flow_layers': (),
+}
+CONTEXT = {
+  'context__cycles': 1,
+  'context__layers_per_cycle': 2,
+  'context__residual_channels': 6,
+  'context__gate_channels': 5,
+  'context__pool_samples': 10,
+  'context__channels': 4,
+}
+TEACHERS = {
+  'mixture': {'student__flow_layers': ()},
+  'mu-law, scalar': MU_LAW | {'teacher__input': 'scalar'},
+  'mu-law, one-hot': MU_LAW | {'teacher__input': 'one_hot'},
+}
+
+
+@pytest.mark.parametrize('name', TEACHERS)
+def test_influence_ends_with_the_receptive_field(name, generator):
   config = miniature(
-    conditioning__local='none', student__flow_layers=(),
-    train_teacher__crop_samples=400,
+    conditioning__local='none', train_teacher__crop_samples=400,
+    **TEACHERS[name],
   )  # fmt: skip
   teacher = random_teacher(config)
   waveform = generator.normal(0, 0.05, 60).astype(np.float32)
@@ -68,6 +89,24 @@ def test_influence_ends_with_the_receptive_field(generator):
   field = config.teacher.receptive_field_samples
   assert np.flatnonzero(found).min() == 59 - field
   assert np.flatnonzero(found).max() == 58
+
+
+@pytest.mark.parametrize('name', TEACHERS)
+def test_influence_goes_by_the_context_and_by_the_network(name, generator):
+  config = miniature(
+    conditioning__local='none', **CONTEXT, **TEACHERS[name]
+  )  # fmt: skip
+  teacher = random_teacher(config)
+  waveform = generator.normal(0, 0.05, 400).astype(np.float32)
+  found = figures_fields.influence(
+    teacher, waveform, figures_audio.Conditioning()
+  )
+  field = config.teacher.receptive_field_samples
+  farthest = 399 - np.flatnonzero(found).min()
+  assert field < farthest
+  assert farthest <= (field + config.context.receptive_field_samples + 10)
+  # The frame of the predicted sample: no context stack has heard it yet.
+  assert (found[390:399] > 0).any()
 
 
 @pytest.mark.parametrize('output', ['mu_law', 'logistic_mixture'])
@@ -130,6 +169,18 @@ def drawn(folder, with_student, generator):
       random_teacher(other_config), other_config, utterance
     )
   return figures.draw(folder, own, [utterance.levels], student, other)
+
+
+@pytest.mark.parametrize('context', [{}, CONTEXT])
+@pytest.mark.parametrize('heard', ['scalar', 'one_hot'])
+def test_a_mu_law_teacher_has_its_own_pictures(
+  tmp_path, heard, context, generator
+):
+  config = miniature(**MU_LAW, **context, teacher__input=heard)
+  utterance = example(config, 3000, generator)
+  own = figures.Source(random_teacher(config), config, utterance)
+  pictures = figures.draw(tmp_path / 'figures', own, [utterance.levels])
+  assert len(pictures) == 4
 
 
 @pytest.mark.parametrize('with_student', [True, False])

@@ -4,6 +4,7 @@ import math
 import re
 
 from conftest import miniature, random_student, random_teacher
+from context_test import CONTEXT
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -181,16 +182,100 @@ def test_conditioning_is_swapped_for_another_crops(crops):
   expected = mean_nats(teacher, batch, features) - mean_nats(
     teacher, batch, swapped
   )
-  found = float(health.conditioning_nats(teacher, batch))
+  found = health.conditioning_nats(teacher, batch)
   assert abs(expected) > 1e-4
-  assert found == pytest.approx(expected, abs=1e-5)
+  assert float(found.nats) == pytest.approx(expected, abs=1e-5)
+  assert float(found.share) == 1
+
+
+SPEAKER = {
+  'conditioning__local': 'none',
+  'conditioning__globals': ('speaker',),
+  'conditioning__global_channels': 3,
+  'student__flow_layers': (),
+}
+
+
+def speakers_batch(config, speakers):
+  batch = make_batch(config, len(speakers))
+  return batch._replace(
+    features=batch.features[..., :0],
+    global_=tf.one_hot(speakers, config.conditioning.global_channels),
+  )
+
+
+def speaker_nats(teacher, batch, global_):
+  waveform = audio.waveform_from_levels(batch.levels)
+  parameters = teacher(waveform, Conditioning(global_=global_))
+  return np.mean(teacher.output_kind.log_prob(parameters, batch.levels), 1)
+
+
+@pytest.mark.parametrize(
+  ['speakers', 'others', 'swapped'],
+  [
+    ([0, 1, 0, 1], [1, 0, 1, 0], [1, 1, 1, 1]),
+    ([0, 0, 0, 2, 0, 0], [2, 2, 2, 0, 2, 2], [1, 1, 1, 1, 1, 1]),
+    ([1, 1], [1, 1], [0, 0]),
+  ],
+)
+def test_equal_conditioning_is_not_swapped(speakers, others, swapped):
+  config = miniature(**SPEAKER)
+  teacher, batch = random_teacher(config), speakers_batch(config, speakers)
+  found = health.conditioning_nats(teacher, batch)
+  assert float(found.share) == pytest.approx(np.mean(swapped))
+  if any(swapped):
+    expected = np.mean(
+      speaker_nats(teacher, batch, batch.global_)
+      - speaker_nats(teacher, batch, tf.one_hot(others, 3))
+    )
+    assert abs(expected) > 1e-4
+    assert float(found.nats) == pytest.approx(expected, abs=1e-5)
+
+
+def test_no_number_and_no_warning_where_all_are_told_the_same():
+  values = healthy(conditioning_nats=0.0, swapped_share=0.0)
+  assert 'conditioning_nats' not in health.scalars(values)
+  assert diagnosis.warnings(values) == []
+
+
+def test_without_features_no_upsampler_is_to_blame():
+  (found,) = diagnosis.warnings(
+    healthy(conditioning_nats=0.0, hears_features=False)
+  )
+  assert 'train_teacher.steps' in found
+  assert 'upsampler' not in found
+
+
+SPEAKER_ALONE = {
+  'conditioning__local': 'none',
+  'distillation__power_average_over_time': True,
+}
+
+
+@pytest.mark.parametrize('extra', [{}, CONTEXT, SPEAKER_ALONE])
+def test_a_student_with_a_speaker_is_measured(extra):
+  config = miniature(
+    conditioning__globals=('speaker',), conditioning__global_channels=3,
+    **extra,
+  )  # fmt: skip
+  batch = make_batch(config, 4)._replace(global_=tf.one_hot([0, 1, 0, 1], 3))
+  if extra is SPEAKER_ALONE:
+    batch = batch._replace(features=batch.features[..., :0])
+  measure = health.measurer(
+    random_teacher(config), random_student(config), [batch], config
+  )
+  values = measure().health
+  assert values.hears_features == (extra is not SPEAKER_ALONE)
+  assert float(values.swapped_share) == 1
+  assert 'conditioning_nats' in health.scalars(values)
 
 
 def test_a_deaf_teacher_loses_nothing():
   config = miniature()
   teacher = random_teacher(config)
   listen(teacher, 0.0)
-  assert float(health.conditioning_nats(teacher, make_batch(config))) == 0.0
+  found = health.conditioning_nats(teacher, make_batch(config))
+  assert float(found.nats) == 0.0
 
 
 def test_clipped_samples_are_counted():

@@ -77,6 +77,23 @@ def test_a_block_is_the_equation(kernel_size, generator):
   np.testing.assert_allclose(output, x + projected, atol=1e-5)
 
 
+def test_a_relu_in_place_of_the_gate(generator):
+  block = layers.GatedResidualBlock(4, 3, 2, 2, 5, activation='relu')
+  block.build((None, None, 4))
+  randomize(block)
+  x = generator.normal(size=(2, 9, 4)).astype(np.float32)
+  local = generator.normal(size=(2, 9, 5)).astype(np.float32)
+  state = block.convolution.initial_state(2, 4)
+  _, z, _ = block(tf.constant(x), tf.constant(local), None, state)
+  kernel = block.convolution.product.kernel.numpy()
+  assert kernel.shape == (2 * 4 + 5, 3)
+  bias = block.convolution.product.bias.numpy()
+  activation = convolution_reference(x, kernel[:-5].reshape(2, 4, 3), bias, 2)
+  expected = np.maximum(activation + local @ kernel[-5:], 0)
+  assert 0.1 < np.mean(expected > 0) < 0.9
+  np.testing.assert_allclose(z, expected, atol=1e-5)
+
+
 def test_skip_connections_are_a_sum_over_blocks(generator):
   """One product over all gates equals a 1x1 a block, summed."""
   net = network.CausalNetwork(

@@ -1,5 +1,7 @@
 """Cached generation equals the plain forward pass, sample by sample."""
 
+import itertools
+
 from conftest import miniature, random_student, random_teacher
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from teacher_test import VARIANTS
 import tensorflow as tf
 
 from wavenet_tf import audio, noise, sampling
+from wavenet_tf.config import MARGIN_FRAMES
 from wavenet_tf.layers import Conditioning
 
 
@@ -63,6 +66,40 @@ def test_generation_does_not_depend_on_xla_or_on_the_batch():
   )
   np.testing.assert_allclose(compiled, plain, atol=1e-3)
   assert np.abs(compiled).max() > 0
+
+
+class VeryLong:
+  """Features `[1, 10^9, 3]`, any slice of which exists once asked for."""
+
+  shape = (1, 10**9, 3)
+
+  def __getitem__(self, key):
+    _, frames = key
+    assert frames.stop - frames.start < 100
+    index = np.arange(frames.start, frames.stop, dtype=np.float32)
+    return np.tile(index[None, :, None], [1, 1, 3])
+
+
+def test_windows_copy_what_is_at_hand_alone():
+  found = itertools.islice(sampling.windows(VeryLong(), 4, -1.0), 3)
+  for start, window in zip((0, 4, 8), found, strict=True):
+    index = np.arange(start - MARGIN_FRAMES, start + 4 + MARGIN_FRAMES)
+    np.testing.assert_array_equal(window[0, :, 0], np.maximum(index, -1))
+
+
+@pytest.mark.parametrize('frames', [1, 2, 4, 5, 11])
+def test_windows_are_those_of_the_padded_whole(frames):
+  features = features_of(miniature(), frames)
+  found = list(sampling.windows(features, 4, -7.0))
+  padded = np.pad(
+    features,
+    [(0, 0), (MARGIN_FRAMES, MARGIN_FRAMES + -frames % 4), (0, 0)],
+    constant_values=-7.0,
+  )
+  assert len(found) == -(-frames // 4)
+  for i, window in enumerate(found):
+    expected = padded[:, 4 * i : 4 * i + 4 + 2 * MARGIN_FRAMES]
+    np.testing.assert_array_equal(window, expected)
 
 
 def test_same_seed_same_audio():

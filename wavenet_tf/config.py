@@ -369,7 +369,9 @@ class DistillationConfig:
   # The run whose classifier they listen with; empty: this run's.
   classifier_workdir: str = ''
   # gamma, the weight of the divergence from the teacher under another
-  # conditioning, which is subtracted; the paper's is 0.3.
+  # conditioning, which is subtracted; the paper's is 0.3. The other is that of
+  # the row before in the batch: where both are told the same (one speaker and
+  # no features), that row's divergence is subtracted from itself.
   contrastive_weight: float = 0.0
 
   @property

@@ -37,7 +37,7 @@ def warnings(health: Health) -> list[str]:
   return [
     *_warn_of_loudness(values),
     *_warn_of_bands(health),
-    *_warn_of_conditioning(values),
+    *_warn_of_conditioning(values, health),
     *_warn_of_scale(values),
     *_warn_of_floors(health),
     *_warn_of_clipping(values),
@@ -77,15 +77,25 @@ def _warn_of_bands(health):
       )
 
 
-def _warn_of_conditioning(values):
-  nats = values.get('conditioning_nats')  # None: there is no conditioning.
-  if nats is not None and nats < MIN_CONDITIONING_NATS:
+def _warn_of_conditioning(values, health):
+  # None: there is no conditioning, or the same for all.
+  nats = values.get('conditioning_nats')
+  if nats is None or nats >= MIN_CONDITIONING_NATS:
+    return
+  found = (
+    "The teacher hardly hears its conditioning: another utterance's "
+    f'cost it {nats:.4f} nats per sample. It was trained too little'
+  )
+  if health.hears_features:
     yield (
-      "The teacher hardly hears its conditioning: another utterance's "
-      f'cost it {nats:.4f} nats per sample. It was trained too '
-      'little, or its upsampler is saturated; raise train_teacher.steps, '
+      f'{found}, or its upsampler is saturated; raise train_teacher.steps, '
       'lower train_teacher.learning_rate, or try '
       'conditioning.upsampler=repeat.'
+    )
+  else:
+    yield (
+      f'{found}; raise train_teacher.steps or lower '
+      'train_teacher.learning_rate.'
     )
 
 

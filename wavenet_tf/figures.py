@@ -76,6 +76,9 @@ def draw(
 def _receptive_fields(own):
   config = own.config
   past = config.teacher.receptive_field_samples
+  if config.context.cycles:
+    both = past + config.context.receptive_field_samples
+    past = max(past, min(both, _MOST_PAST_SAMPLES))
   stretch = figures_audio.loudest_stretch(
     own.example, config, _MILLISECONDS, int(1.2 * past)
   )

@@ -100,19 +100,35 @@ def dependences(teacher) -> tuple[Dependence, Dependence]:
 
 
 def influence(teacher, waveform, conditioning: Conditioning) -> np.ndarray:
-  """RMS derivative of the last sample's parameters by each sample, `[T]`."""
+  """RMS derivative of the last sample's parameters by each sample, `[T]`.
+
+  By the sample as the network hears it, since no gradient passes a mu-law
+  code, and as the context stack hears it.
+  """
   waveform = tf.constant(waveform, tf.float32)[None]
   total = np.zeros(waveform.shape[1])
+  inputs = [teacher.encode(waveform)]
+  if teacher.context:
+    inputs.append(teacher.context_frames(waveform))
   with tf.GradientTape(persistent=True) as tape:
-    tape.watch(waveform)
-    parameters = teacher(waveform, conditioning)[0, -1]
+    tape.watch(inputs)
+    parameters, _ = teacher.chunk_of_inputs(
+      inputs[0],
+      inputs[1] if teacher.context else None,
+      conditioning,
+      teacher.initial_state(1),
+    )
+    parameters = parameters[0, -1]
     # A few directions at random stand for all parameters.
     directions = tf.unstack(
       tf.random.stateless_normal([4, parameters.shape[0]], [0, 0])
     )
     projected = [tf.reduce_sum(d * parameters) for d in directions]
   for value in projected:
-    total += tape.gradient(value, waveform)[0].numpy() ** 2
+    for gradient in tape.gradient(value, inputs):
+      # Channels of the input and samples of a frame lie side by side.
+      squares = tf.reshape(gradient, [len(total), -1]) ** 2
+      total += tf.reduce_sum(squares, 1).numpy()
   return np.sqrt(total / len(projected))
 
 
@@ -179,7 +195,10 @@ def _draw_influence(axes, teacher, config, waveform, conditioning):
   delay = np.arange(len(measured))
   rate = config.audio.sample_rate_hz
   seen = measured > 0
-  shown = slice(1, min(len(measured), int(1.15 * reach)))
+  farthest = int(delay[seen].max()) if seen.any() else 0
+  # A context stack hears further back than the network itself.
+  limit = 1.15 * max(reach, farthest)
+  shown = slice(1, min(len(measured), int(limit)))
   axes.semilogy(
     delay[shown],
     np.where(seen, measured, np.nan)[shown],
@@ -199,13 +218,12 @@ def _draw_influence(axes, teacher, config, waveform, conditioning):
     label=f'as many layers without dilation: {plain} samples, '
     f'{1000 * plain / rate:.1f} ms',
   )
-  farthest = int(delay[seen].max()) if seen.any() else 0
   axes.set(
     title='the whole teacher: how its prediction depends on the past '
     f'(farthest dependence: {farthest:,} samples back)',
     xlabel='samples before the predicted one',
     ylabel='RMS derivative of the parameters',
-    xlim=(0, 1.15 * reach),
+    xlim=(0, limit),
   )
   axes.grid(alpha=0.3)
   axes.legend(loc='upper right')

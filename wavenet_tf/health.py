@@ -10,6 +10,7 @@ import itertools
 import math
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
@@ -57,6 +58,9 @@ class Health(NamedTuple):
       there is no conditioning.
     clipped_share: samples of the student with |x| >= 1.
     floor_shares: log-scales at their floor, for each flow, `[flows]`.
+    swapped_share: recordings for which there was other conditioning; where
+      it is 0, `conditioning_nats` says nothing.
+    hears_features: whether there is local conditioning.
   """
 
   student: Level
@@ -68,6 +72,8 @@ class Health(NamedTuple):
   conditioning_nats: tf.Tensor | None
   clipped_share: tf.Tensor
   floor_shares: tf.Tensor
+  swapped_share: tf.Tensor | float = 1.0
+  hears_features: tf.Tensor | bool = True
 
 
 class Measurement(NamedTuple):
@@ -126,6 +132,7 @@ def measure(teacher, student, batch, seed, config: Config) -> Measurement:
   percentiles = tfp.stats.percentile(
     output.log_scale, PERCENTILES, interpolation='linear'
   )
+  swap = conditioning_nats(teacher, batch)
   health = Health(
     student=level(output.waveform),
     recording=level(recording),
@@ -136,11 +143,13 @@ def measure(teacher, student, batch, seed, config: Config) -> Measurement:
     * (config.audio.sample_rate_hz / 2),
     band_difference_db=band_levels_db(output.waveform, window)
     - band_levels_db(recording, window),
-    conditioning_nats=conditioning_nats(teacher, batch),
+    conditioning_nats=swap and swap.nats,
     clipped_share=_share(tf.abs(output.waveform) >= 1.0),
     floor_shares=tf.stack(
       [_share(x <= student.sizes.min_log_scale) for x in log_scales]
     ),
+    swapped_share=swap.share if swap else 0.0,
+    hears_features=conditioning.local is not None,
   )
   return Measurement(health, output.log_scale)
 
@@ -190,17 +199,31 @@ def band_levels_db(waveform, window_samples: int):
   return _decibels(tf.stack(by_band), 10 ** (BAND_FLOOR_DBFS / 10))
 
 
-def conditioning_nats(teacher, batch):
+class Swap(NamedTuple):
+  """What it costs to be told another's conditioning; scalars.
+
+  Attributes:
+    nats: per sample of the recordings that were told another's; about 0 for
+      a teacher that ignores its conditioning.
+    share: of the recordings, those; with none of them `nats` is 0.
+  """
+
+  nats: tf.Tensor
+  share: tf.Tensor
+
+
+def conditioning_nats(teacher, batch) -> Swap | None:
   """Ln p(recording | its conditioning) - ln p(recording | another's).
 
   Recordings get the features and the global vector of the crop half a batch
-  away. With a batch of one there is none, so that its features are moved in
-  time by half of their frames (what is said elsewhere in the same utterance),
-  and its global vector is rolled: another speaker, other tags.
+  away or, where these are equal to their own (the same speaker, nothing
+  else), of the next one before it whose are not. With a batch of one there is
+  none, so that its features are moved in time by half of their frames (what
+  is said elsewhere in the same utterance), and its global vector is rolled:
+  another speaker, other tags.
 
   Returns:
-    Nats per sample; about 0 for a teacher that ignores its conditioning, None
-    for one that has none.
+    None for a teacher that has no conditioning.
   """
   told = Conditioning.of(batch.features, batch.global_)
   if told.local is None and told.global_ is None:
@@ -210,20 +233,49 @@ def conditioning_nats(teacher, batch):
   def log_prob(conditioning):
     parameters = teacher(waveform, conditioning)
     return tf.reduce_mean(
-      teacher.output_kind.log_prob(parameters, batch.levels)
+      teacher.output_kind.log_prob(parameters, batch.levels), 1
     )
 
-  return log_prob(told) - log_prob(_of_others(told, batch.levels.shape[0]))
+  others = _of_others(told, batch.levels.shape[0])
+  swapped = tf.cast(_differs(told, others), tf.float32)
+  nats = tf.math.multiply_no_nan(log_prob(told) - log_prob(others), swapped)
+  return Swap(
+    tf.math.divide_no_nan(tf.reduce_sum(nats), tf.reduce_sum(swapped)),
+    tf.reduce_mean(swapped),
+  )
 
 
 def _of_others(told, crops):
-  def swapped(x):
-    if x is None:
-      return None
-    axis = 0 if crops > 1 else 1
-    return tf.roll(x, max(x.shape[axis] // 2, 1), axis)
+  def rolled(x):
+    return None if x is None else tf.roll(x, max(x.shape[1] // 2, 1), 1)
 
-  return Conditioning(*map(swapped, told))
+  if crops == 1:
+    return Conditioning(*map(rolled, told))
+  # [B, B - 1]: all others, beginning half a batch away.
+  away = crops // 2 + np.arange(crops - 1)
+  away = np.where(away < crops, away, away - crops + 1)
+  candidates = (np.arange(crops)[:, None] - away) % crops
+  different = tf.stack(
+    [_differs(told, _rows(told, of)) for of in candidates.T], 1
+  )
+  first = tf.argmax(tf.cast(different, tf.int32), 1)
+  return _rows(told, tf.gather(tf.constant(candidates), first, batch_dims=1))
+
+
+def _rows(told, indices):
+  return Conditioning(
+    *(None if x is None else tf.gather(x, indices) for x in told)
+  )
+
+
+def _differs(told, others):
+  """Bool `[B]`: rows in which any number differs."""
+  found = [
+    tf.reduce_any(a != b, list(range(1, len(a.shape))))
+    for a, b in zip(told, others)
+    if a is not None
+  ]
+  return tf.reduce_any(tf.stack(found), 0)
 
 
 def _share(condition):
@@ -246,7 +298,7 @@ def scalars(health: Health) -> dict[str, float]:
   for name, value in zip(band_names(health), health.band_difference_db):
     found[f'band_difference_db/{name.replace(" ", "_")}'] = value
   found['noise_deviation'] = health.noise_deviation
-  if health.conditioning_nats is not None:
+  if health.conditioning_nats is not None and float(health.swapped_share) > 0:
     found['conditioning_nats'] = health.conditioning_nats
   found['clipped_share'] = health.clipped_share
   for flow, value in enumerate(health.floor_shares):

@@ -32,21 +32,19 @@ def windows(features, chunk_frames: int, silence: float):
   """Features `[B, frames, C]` in chunks of one length, with their margins.
 
   Silence is assumed around them and after them, to the end of the last chunk.
+  Only the chunk at hand is copied.
 
   Yields:
     `[B, chunk_frames + 2 MARGIN_FRAMES, C]`.
   """
   frames = features.shape[1]
-  padded = audio.pad_margin(
-    tf.pad(
-      features,
-      [[0, 0], [0, -frames % chunk_frames], [0, 0]],
-      constant_values=silence,
-    ),
-    silence,
-  )
   for start in range(0, frames, chunk_frames):
-    yield padded[:, start : start + chunk_frames + 2 * MARGIN_FRAMES]
+    first, end = start - MARGIN_FRAMES, start + chunk_frames + MARGIN_FRAMES
+    yield tf.pad(
+      features[:, max(first, 0) : min(end, frames)],
+      [[0, 0], [max(-first, 0), max(end - frames, 0)], [0, 0]],
+      constant_values=silence,
+    )
 
 
 class Generator:
@@ -76,7 +74,7 @@ class Generator:
     )
 
   def __call__(self, features, seed, global_=None) -> np.ndarray:
-    """Whole waveforms.
+    """Whole waveforms, which are kept; `chunks` keeps none of its own.
 
     Args:
       features: float32 `[B, frames, channels]`; without local conditioning
@@ -90,7 +88,10 @@ class Generator:
     return _joined(self.chunks(features, seed, global_), features, self._config)
 
   def chunks(self, features, seed, global_=None) -> Iterator[Chunk]:
-    """Yields one `Chunk` after the other; the last may exceed the features."""
+    """Yields one `Chunk` after the other; the last may exceed the features.
+
+    Memory beside the features themselves does not grow with their length.
+    """
     state = self._teacher.initial_state(features.shape[0])
     for index, window in enumerate(
       windows(features, self._chunk_frames, self._config.silence)
@@ -211,8 +212,13 @@ class _Steps:
 def _joined(chunks, features, config) -> np.ndarray:
   """Waveforms of all chunks, cut to the length of the features."""
   samples = features.shape[1] * config.audio.hop_samples
-  found = [chunk.waveform.numpy() for chunk in chunks]
-  return np.concatenate(found, 1)[:, :samples]
+  joined = np.empty([features.shape[0], samples], np.float32)
+  start = 0
+  for chunk in chunks:
+    part = joined[:, start : start + chunk.waveform.shape[1]]
+    part[:] = chunk.waveform[:, : part.shape[1]]
+    start += part.shape[1]
+  return joined
 
 
 def served_inputs(config: Config) -> dict[str, tf.TensorSpec]:
@@ -237,9 +243,10 @@ class Synthesizer:
 
   `synthesize` does it in one pass, in stock TensorFlow operations, for any
   batch and length; this is what `export` serves. Calling the object goes
-  through chunks of one length instead, so that memory does not grow with the
-  utterance. Both draw their noise in blocks of `NOISE_BLOCK_FRAMES`, each from
-  the seed and its own number, and so say the same.
+  through chunks of one length instead, so that of what grows with the
+  utterance it keeps the waveform alone, and `chunks` nothing. Both draw
+  their noise in blocks of `NOISE_BLOCK_FRAMES`, each from the seed and its own
+  number, and so say the same.
 
   Args:
     student: with its final weights.
@@ -271,7 +278,10 @@ class Synthesizer:
     return _joined(self.chunks(features, seed, global_), features, self._config)
 
   def chunks(self, features, seed, global_=None) -> Iterator[Chunk]:
-    """Yields one `Chunk` after the other; the last may exceed the features."""
+    """Yields one `Chunk` after the other; the last may exceed the features.
+
+    Memory beside the features themselves does not grow with their length.
+    """
     batch = features.shape[0]
     seeds = tf.tile(tf.constant([seed], tf.int32), [batch, 1])
     state = self._student.initial_state(batch)

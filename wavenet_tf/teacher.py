@@ -114,11 +114,20 @@ class Teacher(keras.Model):
 
   def chunk(self, waveform, conditioning: Conditioning, state):
     """`call` for a chunk: parameters `[B, T, P]` and the next state."""
+    return self.chunk_of_inputs(
+      self.encode(waveform),
+      self.context_frames(waveform) if self.context else None,
+      conditioning,
+      state,
+    )
+
+  def chunk_of_inputs(self, encoded, frames, conditioning, state):
+    """`chunk` of what `encode` and `context_frames` (or None) returned."""
     context_state, heard = None, None
     if self.context:
-      heard, context_state = self._hear(waveform, state.context)
+      heard, context_state = self._hear(frames, state.context)
     parameters, network_state = self._continue(
-      waveform, conditioning, heard, state.network
+      encoded, conditioning, heard, state.network
     )
     return parameters, TeacherState(network_state, context_state)
 
@@ -145,27 +154,28 @@ class Teacher(keras.Model):
     state = self.initial_state(tf.shape(waveform)[0])
     heard = None
     if self.context:
-      heard = self._hear(waveform, state.context)[0][:, -samples:]
+      frames = self.context_frames(waveform)
+      heard = self._hear(frames, state.context)[0][:, -samples:]
     if conditioning.local is not None:
       frames = samples // self.hop_samples + 2 * MARGIN_FRAMES
       conditioning = conditioning._replace(
         local=conditioning.local[:, -frames:]
       )
     return self._continue(
-      waveform[:, -samples:], conditioning, heard, state.network
+      self.encode(waveform[:, -samples:]), conditioning, heard, state.network
     )[0]
 
-  def _hear(self, waveform, state):
+  def _hear(self, frames, state):
     """The context at audio rate `[B, T, channels]`, and its next state."""
-    frames, state = self.context(self.context_frames(waveform), state)
-    return tf.repeat(frames, self.context.pool_samples, axis=1), state
+    context_, state = self.context(frames, state)
+    return tf.repeat(context_, self.context.pool_samples, axis=1), state
 
-  def _continue(self, waveform, conditioning, heard, state):
-    """The network itself, told the context that was `heard`."""
-    encoded = self.encoder(conditioning)
+  def _continue(self, x, conditioning, heard, state):
+    """The network itself on `encode`'s x, told the context `heard`."""
+    told = self.encoder(conditioning)
     if heard is not None:
-      encoded = encoded.beside(heard)
-    return self.network(self.encode(waveform), encoded, state)
+      told = told.beside(heard)
+    return self.network(x, told, state)
 
   def flow(self, conditioning: Conditioning):
     """A WaveNet with one continuous component, read as a flow of its noise.
