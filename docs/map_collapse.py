@@ -33,7 +33,7 @@ from wavenet_tf import config as config_lib
 from wavenet_tf import losses, noise, presets
 from wavenet_tf.config import Config
 from wavenet_tf.student import build_student
-from wavenet_tf.teacher import example_conditioning
+from wavenet_tf.upsampling import example_conditioning
 
 # pylint: enable=g-import-not-at-top,wrong-import-position
 
