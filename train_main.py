@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from data import inputs
 from modes import drawing, judging, learning, runs, speaking
-from wavenet_tf import presets, training
+from wavenet_tf import memory, presets, training
 from wavenet_tf.config import Config, LINGUISTIC, UserError
 
 # pylint: enable=g-import-not-at-top,wrong-import-position
@@ -182,6 +182,7 @@ def main(argv):
   tf.get_logger().setLevel('ERROR')
   if len(argv) > 1:
     raise app.UsageError(f'Not a flag: {argv[1]!r}.')
+  memory.keep_freed()
   try:
     _run()
   except (training.Interrupted, UserError) as error:

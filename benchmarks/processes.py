@@ -6,6 +6,7 @@ import multiprocessing
 from benchmarks import machine
 from benchmarks.results import Table
 from benchmarks.settings import Settings
+from wavenet_tf import memory
 
 
 def call(function, *arguments):
@@ -27,6 +28,7 @@ def measure(
 
 def _pinned(name, settings, training_rates):
   machine.pin(settings.threads)
+  memory.keep_freed()  # As the command does.
   # Imports TensorFlow, which counts the cores that it may use.
   from benchmarks import tables
 

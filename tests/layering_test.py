@@ -4,7 +4,7 @@ from project_imports import imports_of, MODULES
 import pytest
 
 LAYERS = [
-  ['config'],
+  ['config', 'memory'],
   ['presets', 'checks', 'same_run', 'audio', 'noise', 'convolution'],
   ['layers'],
   [
