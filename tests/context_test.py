@@ -4,6 +4,8 @@ Whatever it is told, generation with a cache equals the plain forward pass,
 chunks equal the whole, and nothing hears the future.
 """
 
+import itertools
+
 from conftest import miniature, random_student, random_teacher
 import numpy as np
 import pytest
@@ -118,7 +120,7 @@ def test_chunks_say_what_one_pass_says(name):
   whole = teacher(waveform, conditioning(settings, features, global_))
   state, parts, hop = teacher.initial_state(2), [], settings.audio.hop_samples
   for index, window in enumerate(
-    sampling.windows(features, 4, settings.silence)
+    sampling.windows(features, itertools.repeat(4), settings.silence)
   ):
     part, state = teacher.chunk(
       waveform[:, 4 * index * hop : 4 * (index + 1) * hop],

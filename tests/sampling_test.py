@@ -81,7 +81,9 @@ class VeryLong:
 
 
 def test_windows_copy_what_is_at_hand_alone():
-  found = itertools.islice(sampling.windows(VeryLong(), 4, -1.0), 3)
+  found = itertools.islice(
+    sampling.windows(VeryLong(), itertools.repeat(4), -1.0), 3
+  )
   for start, window in zip((0, 4, 8), found, strict=True):
     index = np.arange(start - MARGIN_FRAMES, start + 4 + MARGIN_FRAMES)
     np.testing.assert_array_equal(window[0, :, 0], np.maximum(index, -1))
@@ -90,7 +92,7 @@ def test_windows_copy_what_is_at_hand_alone():
 @pytest.mark.parametrize('frames', [1, 2, 4, 5, 11])
 def test_windows_are_those_of_the_padded_whole(frames):
   features = features_of(miniature(), frames)
-  found = list(sampling.windows(features, 4, -7.0))
+  found = list(sampling.windows(features, itertools.repeat(4), -7.0))
   padded = np.pad(
     features,
     [(0, 0), (MARGIN_FRAMES, MARGIN_FRAMES + -frames % 4), (0, 0)],
@@ -125,8 +127,12 @@ def test_a_longer_utterance_begins_like_a_shorter_one():
   np.testing.assert_array_equal(part[:, :same], whole[:, :same])
 
 
+@pytest.mark.parametrize('cores', [1, 2])
 @pytest.mark.parametrize('frames', [1, 64, 150])
-def test_chunks_of_the_student_say_what_one_pass_says(frames):
+def test_chunks_of_the_student_say_what_one_pass_says(
+  frames, cores, monkeypatch
+):
+  monkeypatch.setattr(sampling, '_cores', lambda: cores)
   config = miniature()
   synthesizer = sampling.Synthesizer(random_student(config), config)
   features = features_of(config, frames)
@@ -134,6 +140,28 @@ def test_chunks_of_the_student_say_what_one_pass_says(frames):
   chunked = synthesizer(features, [1, 2])
   assert chunked.shape == (2, frames * config.audio.hop_samples)
   np.testing.assert_allclose(chunked, whole, atol=1e-4)
+
+
+def test_a_student_streams_a_short_chunk_then_long_ones(monkeypatch):
+  monkeypatch.setattr(sampling, '_cores', lambda: 2)
+  config = miniature()
+  synthesizer = sampling.Synthesizer(random_student(config), config)
+  chunks = synthesizer.chunks(features_of(config, 150), [1, 2])
+  lengths = [c.waveform.shape[1] // config.audio.hop_samples for c in chunks]
+  assert lengths == [16, 64, 64, 16]
+
+
+def test_a_new_length_compiles_nothing(monkeypatch):
+  monkeypatch.setattr(sampling, '_cores', lambda: 2)
+  config = miniature()
+  generate = sampling.Generator(random_teacher(config), config)
+  synthesizer = sampling.Synthesizer(random_student(config), config)
+  for frames in (90, 5, 33, 160):
+    generate(features_of(config, frames), [1, 2])
+    synthesizer(features_of(config, frames), [1, 2])
+  assert generate._compiled.experimental_get_tracing_count() == 1
+  # One for each length of a chunk.
+  assert synthesizer._compiled.experimental_get_tracing_count() == 2
 
 
 def test_a_row_of_the_student_does_not_depend_on_its_batch():

@@ -10,8 +10,8 @@ class CausalConvolution(keras.layers.Layer):
   """Dilated causal convolution (1609.03499 sec. 2.1) as matrix products.
 
   y_t = sum_j W_j x_{t - (k - 1 - j) d}, j = 0 .. k - 1: no tap sees the
-  future. The k shifted copies of the input are laid side by side and
-  multiplied once, which XLA compiles better than a dilated convolution.
+  future. Products of shifted copies of the input compile better than a dilated
+  convolution.
 
   Args:
     channels: outputs per sample.
@@ -75,7 +75,7 @@ class CausalConvolution(keras.layers.Layer):
       x: `[B, T, C]`.
       state: `[B, (k - 1) d, C]`, what came before.
       beside: `[B, T, beside_channels]` or None: input of a 1x1 convolution
-        whose output is added, as part of the same product.
+        whose output is added.
 
     Returns:
       float32 `[B, T, channels]` and the next state.
@@ -89,8 +89,21 @@ class CausalConvolution(keras.layers.Layer):
     ]
     if beside is not None:
       columns.append(tf.cast(beside, self.product.compute_dtype))
-    y = self.product(tf.concat(columns, -1))
-    return tf.cast(y, tf.float32), extended[:, samples:]
+    return self._multiply(columns), extended[:, samples:]
+
+  def _multiply(self, columns):
+    """All columns times their rows of the kernel, and the bias, in float32."""
+    if self.product.compute_dtype != FLOAT32:
+      # In one product, as each rounds its sum to the type of its operands.
+      return tf.cast(self.product(tf.concat(columns, -1)), tf.float32)
+    # In float32, laying columns side by side takes a third of a product's time.
+    rows = tf.split(self.product.kernel.value, [c.shape[-1] for c in columns])
+    first, *others = map(multiply, columns, rows)
+    if self.product.use_bias:
+      # XLA hands products to oneDNN together with what is added to their sum,
+      # and oneDNN is a hundred times slower where that is the bias.
+      first += self.product.bias.value
+    return sum(others, first)
 
   def kernels(self):
     """Weights of the taps `[k C, channels]` and of what is beside them."""

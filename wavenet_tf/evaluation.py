@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 import dataclasses
+import itertools
 import time
 from typing import NamedTuple
 
@@ -124,7 +125,7 @@ def utterance_scorer(teacher, config: Config) -> Callable:
     features = tf.repeat(tf.constant(example.features[None]), batch, 0)
     nats = np.zeros(batch)
     for index, window in enumerate(
-      sampling.windows(features, frames, config.silence)
+      sampling.windows(features, itertools.repeat(frames), config.silence)
     ):
       levels = example.levels[index * frames * hop :][: frames * hop]
       padded = np.pad(levels, [0, frames * hop - len(levels)])

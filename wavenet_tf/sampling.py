@@ -6,7 +6,9 @@ does not grow with the receptive field (1611.09482). Between chunks the state
 is the same that a forward pass over a chunk takes and returns.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+import itertools
+import os
 from typing import NamedTuple
 
 import numpy as np
@@ -17,8 +19,11 @@ from wavenet_tf.config import Config, MARGIN_FRAMES, MEL
 from wavenet_tf.layers import Conditioning
 from wavenet_tf.teacher import Teacher, TeacherState
 
-# Noise of a student is drawn in blocks of this many frames.
+# Noise of a student is drawn in blocks of this many frames, its shortest chunk.
 NOISE_BLOCK_FRAMES = 16
+# On several cores a chunk must be long, or they wait for each other; on one,
+# short, to stay in its cache.
+LONG_CHUNK_FRAMES = 64
 
 
 class Chunk(NamedTuple):
@@ -28,23 +33,31 @@ class Chunk(NamedTuple):
   state: tuple
 
 
-def windows(features, chunk_frames: int, silence: float):
-  """Features `[B, frames, C]` in chunks of one length, with their margins.
+def windows(features, lengths: Iterable[int], silence: float):
+  """Features `[B, frames, C]` in chunks of these lengths, with their margins.
 
   Silence is assumed around them and after them, to the end of the last chunk.
   Only the chunk at hand is copied.
 
+  Args:
+    features: float32 `[B, frames, C]`.
+    lengths: frames of one chunk after the other, at least as many in all.
+    silence: what features are where there is no sound.
+
   Yields:
-    `[B, chunk_frames + 2 MARGIN_FRAMES, C]`.
+    `[B, length + 2 MARGIN_FRAMES, C]`.
   """
-  frames = features.shape[1]
-  for start in range(0, frames, chunk_frames):
-    first, end = start - MARGIN_FRAMES, start + chunk_frames + MARGIN_FRAMES
+  frames, start = features.shape[1], 0
+  for length in lengths:
+    if start >= frames:
+      return
+    first, end = start - MARGIN_FRAMES, start + length + MARGIN_FRAMES
     yield tf.pad(
       features[:, max(first, 0) : min(end, frames)],
       [[0, 0], [max(-first, 0), max(end - frames, 0)], [0, 0]],
       constant_values=silence,
     )
+    start += length
 
 
 class Generator:
@@ -94,7 +107,9 @@ class Generator:
     """
     state = self._teacher.initial_state(features.shape[0])
     for index, window in enumerate(
-      windows(features, self._chunk_frames, self._config.silence)
+      windows(
+        features, itertools.repeat(self._chunk_frames), self._config.silence
+      )
     ):
       chunk_seed = tf.random.experimental.stateless_fold_in(
         tf.constant(seed, tf.int32), index
@@ -243,10 +258,14 @@ class Synthesizer:
 
   `synthesize` does it in one pass, in stock TensorFlow operations, for any
   batch and length; this is what `export` serves. Calling the object goes
-  through chunks of one length instead, so that of what grows with the
+  through chunks of two lengths instead, so that of what grows with the
   utterance it keeps the waveform alone, and `chunks` nothing. Both draw
   their noise in blocks of `NOISE_BLOCK_FRAMES`, each from the seed and its own
   number, and so say the same.
+
+  A first chunk is short, so that it is soon heard, others are long where there
+  are several cores. Each length is compiled when it first occurs: who streams
+  says something of two seconds before the first listener comes.
 
   Args:
     student: with its final weights.
@@ -282,15 +301,15 @@ class Synthesizer:
 
     Memory beside the features themselves does not grow with their length.
     """
-    batch = features.shape[0]
+    batch, block = features.shape[0], 0
     seeds = tf.tile(tf.constant([seed], tf.int32), [batch, 1])
     state = self._student.initial_state(batch)
-    for index, window in enumerate(
-      windows(features, NOISE_BLOCK_FRAMES, self._config.silence)
-    ):
-      chunk = self._compiled(window, global_, seeds, tf.constant(index), state)
+    lengths = _student_chunks(features.shape[1])
+    for window in windows(features, lengths, self._config.silence):
+      chunk = self._compiled(window, global_, seeds, tf.constant(block), state)
       yield chunk
       state = chunk.state
+      block += _blocks_of(window)
 
   def _synthesize(self, features, seed, global_=None):
     samples = tf.shape(features)[1] * self._config.audio.hop_samples
@@ -299,8 +318,8 @@ class Synthesizer:
     padded = audio.pad_margin(features, self._config.silence)
     return _clipped(self._student(z, Conditioning.of(padded, global_)))
 
-  def _synthesize_chunk(self, window, global_, seeds, index, state):
-    z = self._noise(seeds, index[None])
+  def _synthesize_chunk(self, window, global_, seeds, first_block, state):
+    z = self._noise(seeds, first_block + tf.range(_blocks_of(window)))
     output, state = self._student.chunk(
       z, Conditioning.of(window, global_), state
     )
@@ -326,6 +345,27 @@ class Synthesizer:
       fn_output_signature=tf.TensorSpec([self._block_samples], tf.float32),
     )
     return tf.reshape(noise, [rows, count * self._block_samples])
+
+
+def _student_chunks(frames: int) -> Iterator[int]:
+  """Lengths in frames: a short one, long ones, and short ones for the rest."""
+  yield NOISE_BLOCK_FRAMES
+  if _cores() > 1:
+    left = max(0, frames - NOISE_BLOCK_FRAMES)
+    yield from itertools.repeat(LONG_CHUNK_FRAMES, left // LONG_CHUNK_FRAMES)
+  yield from itertools.repeat(NOISE_BLOCK_FRAMES)
+
+
+def _cores() -> int:
+  """Those that this process may use, where the system tells."""
+  if hasattr(os, 'sched_getaffinity'):
+    return len(os.sched_getaffinity(0))
+  return os.cpu_count() or 1
+
+
+def _blocks_of(window) -> int:
+  """Blocks of noise in a chunk, whose features are given with margins."""
+  return (window.shape[1] - 2 * MARGIN_FRAMES) // NOISE_BLOCK_FRAMES
 
 
 def _clipped(output):
