@@ -1,6 +1,5 @@
 """Memory that was freed is there for the next step."""
 
-import concurrent.futures
 import multiprocessing
 import platform
 import resource
@@ -23,9 +22,8 @@ def page_faults(keep: bool) -> int:
 
 
 def in_a_process_of_its_own(function, *arguments):
-  context = multiprocessing.get_context('spawn')
-  with concurrent.futures.ProcessPoolExecutor(1, context) as executor:
-    return executor.submit(function, *arguments).result()
+  with multiprocessing.get_context('spawn').Pool(1) as pool:
+    return pool.apply(function, arguments)
 
 
 @pytest.mark.skipif(

@@ -92,8 +92,8 @@ class GatedResidualBlock(keras.layers.Layer):
   output = x + P z
 
   with local conditioning y at audio rate and global conditioning h. W and V
-  of filter and gate are one matrix, so that the layer is two products: x at
-  its taps and y lie side by side. Skip connections are not here: the network
+  of filter and gate are one matrix, whose rows are for x at its taps and for y
+  (`CausalConvolution`). Skip connections are not here: the network
   multiplies all gates z by its skip weights in a single product.
 
   Args:

@@ -14,8 +14,8 @@ def keep_freed() -> bool:
   TensorFlow asks it for every large buffer on a CPU and returns it after the
   step: gigabytes, in training. By default they go back to the kernel, which
   clears and maps each page anew in the next step; that can take as long as
-  the arithmetic. The peak of memory stays what it was. A program calls this
-  once, before it computes.
+  the arithmetic. The peak of a training step stays what it was. A program calls
+  this once, before it computes.
 
   Returns:
     Whether the C library can be told so: glibc can.
