@@ -13,7 +13,7 @@ demo: $(VENV)/demo
 	$(RUN) train_main.py --workdir=runs/demo
 
 test: $(VENV)/test
-	$(RUN) -m pytest -n 2 --dist loadfile
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/test
 	$(RUN) -m ruff check .

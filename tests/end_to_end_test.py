@@ -1,60 +1,26 @@
 """The whole chain in miniature, through `train_main.py` as a user runs it."""
 
-import json
 import os
 import pathlib
 import re
 import shutil
 import signal
 import subprocess
-import sys
 
-from conftest import miniature
 from data_test import speech_like, write, write_corpus
 import numpy as np
+from program import (
+  command,
+  flags_of_miniature,
+  refused,
+  results_of,
+  run,
+  STEPS,
+  variables,
+)
 import pytest
 import soundfile
 import tensorflow as tf
-
-from wavenet_tf import config as config_lib
-from wavenet_tf import presets
-
-ROOT = pathlib.Path(__file__).parents[1]
-STEPS = 6
-
-
-def flags_of_miniature():
-  """The differences of `miniature()` from its preset, as flags."""
-  config = miniature(
-    train_teacher__steps=STEPS,
-    train_student__steps=STEPS,
-    train_teacher__checkpoint_every_steps=4,
-    train_student__checkpoint_every_steps=4,
-    evaluate__audio_utterances=1,
-    evaluate__audio_seconds=0.2,
-  )
-  preset = config_lib.flatten(presets.preset('tiny'))
-  return [
-    f'--config.{name}={value}'
-    for name, value in config_lib.flatten(config).items()
-    if preset[name] != value
-  ]
-
-
-def command(workdir, *flags):
-  return [
-    sys.executable, str(ROOT / 'train_main.py'), f'--workdir={workdir}', *flags
-  ]  # fmt: skip
-
-
-def run(workdir, *flags, expect=0):
-  """Runs to the end, somewhere else than in the project."""
-  done = subprocess.run(
-    command(workdir, *flags), cwd=workdir.parent, capture_output=True,
-    text=True, timeout=300,
-  )  # fmt: skip
-  assert done.returncode == expect, done.stdout + done.stderr
-  return done
 
 
 @pytest.fixture(scope='module')
@@ -89,7 +55,7 @@ def test_all_leaves_checkpoints_sounds_report_and_model(chain):
 
 def test_results_are_numbers_that_agree_with_each_other(chain):
   root, output = chain
-  results = json.loads((root / 'whole/report/results.json').read_text())
+  results = results_of(root / 'whole')
   bits = results['teacher_bits_per_sample']
   assert 0 < bits < 20
   assert f'{bits:.3f} bits per sample' in output
@@ -109,15 +75,6 @@ def test_all_again_has_nothing_left_to_train(chain):
   assert f'Teacher: {STEPS} steps done.' in output
   assert f'Student: {STEPS} steps done.' in output
   assert (root / 'whole' / 'export' / '2').is_dir()
-
-
-def variables(folder):
-  reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(folder)))
-  return {
-    name: reader.get_tensor(name)
-    for name in reader.get_variable_to_shape_map()
-    if 'save_counter' not in name and 'OBJECT_GRAPH' not in name
-  }
 
 
 def test_ctrl_c_and_the_same_command_equal_an_uninterrupted_run(chain):
@@ -178,168 +135,16 @@ def test_copy_synthesis_of_a_folder(chain):
   assert sorted(p.name for p in out.iterdir()) == [f'{i}.wav' for i in range(6)]
 
 
-def test_a_softmax_teacher_goes_through_without_a_student(chain):
-  root, _ = chain
-  flags = [f for f in flags_of_miniature() if 'student.flow_layers' not in f]
-  output = run(
-    root / 'softmax', f'--data_dir={root / "corpus"}', *flags,
-    '--config.teacher.output=mu_law', '--config.student.flow_layers=()',
-  ).stdout  # fmt: skip
-  assert 'bits per mu-law code' in output
-  assert 'Student and export: none' in output
-  assert not (root / 'softmax' / 'export').exists()
-  refused(
-    root / 'softmax', '--mode=export',
-    words=['student.flow_layers', 'no student to export'],
-  )  # fmt: skip
-  refused(
-    root / 'softmax', '--mode=generate', f'--input={root / "corpus"}',
-    words=['--model=teacher'],
-  )  # fmt: skip
+# Bad input: one sentence on standard error, exit status 1, nothing new.
 
 
-def results_of(workdir):
-  return json.loads((workdir / 'report' / 'results.json').read_text())
-
-
-def test_a_gaussian_pair_goes_through_in_closed_form(chain):
-  root, _ = chain
-  run(
-    root / 'gaussian', f'--data_dir={root / "corpus"}', *flags_of_miniature(),
-    '--config.teacher.output=gaussian_mixture',
-    '--config.teacher.mixture_components=1',
-    '--config.teacher.discretized=False',
-    '--config.student.base=gaussian',
-    '--config.distillation.divergence=closed_form',
-  )  # fmt: skip
-  assert results_of(root / 'gaussian')['student_at_end']['kl'] >= 0
-  assert (root / 'gaussian' / 'export' / '1' / 'saved_model.pb').is_file()
-
-
-def test_all_losses_go_through_with_a_classifier_of_their_own(tmp_path):
-  """`all` trains it first, as the perceptual loss listens with it."""
-  corpus = write_words(tmp_path / 'corpus')
-  workdir = tmp_path / 'run'
-  output = run(
-    workdir, f'--data_dir={corpus}', *flags_of_miniature(),
-    '--config.teacher.bits=8',
-    '--config.classifier.labels=words',
-    f'--config.train_classifier.steps={STEPS}',
-    '--config.distillation.style_weight=1.0',
-    '--config.distillation.feature_weight=1.0',
-    '--config.distillation.contrastive_weight=0.3',
-    '--config.distillation.power_window_samples=(64,128)',
-    '--config.distillation.power_band_edges_hz=(1000.0,)',
-    '--config.distillation.power_band_weights=(1.0,0.5)',
-  ).stdout  # fmt: skip
-  assert output.index('Classifier: 2 words') < output.index('student KL')
-  metrics = results_of(workdir)['student_at_end']
-  assert {'kl', 'power_loss', 'style_loss', 'feature_loss'} <= set(metrics)
-  shutil.rmtree(workdir / 'student')
-  refused(
-    workdir, '--mode=train_student',
-    f'--config.distillation.classifier_workdir={tmp_path / "nowhere"}',
-    words=['distillation.classifier_workdir', 'nowhere', 'train_classifier'],
-  )  # fmt: skip
-
-
-# The classifier, on recordings whose names are words.
-
-
-def write_words(folder):
-  for word in 'low', 'high':
-    for i in range(4):
-      levels = speech_like(0.5, seed=i + 20 * (word == 'high'))
-      write(folder / f'{word}_voice_{i}.wav', levels)
-  return folder
-
-
-@pytest.fixture(scope='module')
-def recognised(tmp_path_factory):
-  """`prepare`, then `train_classifier` at once."""
-  root = tmp_path_factory.mktemp('recognised')
-  corpus = write_words(root / 'corpus')
-  flags = [f for f in flags_of_miniature() if 'student.flow_layers' not in f]
-  for name in 'whole', 'parts':
-    run(
-      root / name, *flags, '--config.student.flow_layers=()',
-      f'--data_dir={corpus}', '--mode=prepare',
-    )  # fmt: skip
-  words = [
-    '--mode=train_classifier',
-    '--config.classifier.labels=words',
-    '--config.train_classifier.checkpoint_every_steps=4',
-  ]
-  done = run(root / 'whole', *words, '--config.train_classifier.steps=6')
-  return root, words, done.stdout
-
-
-def test_the_classifier_learns_resumes_and_is_measured(recognised):
-  root, words, output = recognised
-  assert 'Classifier: 2 words' in output
-  assert re.search(r'classifier clips +\d+\.\d % of 1 words', output)
-  classes = root / 'whole' / 'classifier' / 'classes.json'
-  assert json.loads(classes.read_text()) == ['high', 'low']
-  # The cosine reaches as far as the steps that were asked for.
-  arguments = command(
-    root / 'parts', *words, '--config.train_classifier.steps=6'
-  )
-  process = subprocess.Popen(
-    arguments, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, bufsize=0
-  )
-  seen = b''
-  while not re.search(rb'classifier: .*\| [1-5]/6', seen):
-    chunk = os.read(process.stderr.fileno(), 4096)
-    assert chunk, seen
-    seen += chunk
-  process.send_signal(signal.SIGINT)
-  seen += process.communicate(timeout=120)[1]
-  assert process.returncode == 130, seen
-  # The run keeps what was asked for.
-  run(root / 'parts', '--mode=train_classifier')
-  whole = variables(root / 'whole' / 'classifier')
-  parts = variables(root / 'parts' / 'classifier')
-  assert whole.keys() == parts.keys()
-  for name, value in whole.items():
-    np.testing.assert_array_equal(value, parts[name], err_msg=name)
-
-
-def test_evaluate_reports_a_trained_classifier(recognised):
-  root, _, _ = recognised
-  workdir = root / 'whole'
-  run(workdir, '--mode=train_teacher')
-  output = run(workdir, '--mode=evaluate').stdout
-  assert 'classifier frames' in output
-  results = json.loads((workdir / 'report' / 'results.json').read_text())
-  measured = results['classifier']
-  assert measured['labels'] == 'words'
-  for unit in 'frame', 'clip':
-    assert 0 <= measured[f'{unit}_accuracy'] <= 1
-    assert 0 < measured[f'{unit}_majority_share'] <= 1
-
-
-def test_a_corpus_without_the_labels_asked_for(recognised, chain):
-  refused(
-    recognised[0] / 'whole', '--config.classifier.labels=phones',
-    '--mode=train_classifier', words=['classifier.labels', 'made with words'],
-  )  # fmt: skip
+def test_a_corpus_without_the_labels_asked_for(chain):
   workdir = chain[0] / 'whole'
   refused(
     workdir, '--mode=train_classifier',
     words=["classifier.labels: found 'phones'", 'has 0, expected at least two'],
   )  # fmt: skip
   assert not (workdir / 'classifier').exists()
-
-
-# Bad input: one sentence on standard error, exit status 1, nothing new.
-
-
-def refused(workdir, *flags, words):
-  done = run(workdir, *flags, expect=1)
-  assert 'Traceback' not in done.stderr
-  for word in words:
-    assert word in done.stderr
-  return done
 
 
 def test_a_workdir_made_with_another_configuration(chain):

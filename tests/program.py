@@ -1,0 +1,70 @@
+"""`train_main.py` as a user runs it, in miniature, for end-to-end tests."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+from conftest import miniature
+import tensorflow as tf
+
+from wavenet_tf import config as config_lib
+from wavenet_tf import presets
+
+ROOT = pathlib.Path(__file__).parents[1]
+STEPS = 6
+
+
+def flags_of_miniature():
+  """The differences of `miniature()` from its preset, as flags."""
+  config = miniature(
+    train_teacher__steps=STEPS,
+    train_student__steps=STEPS,
+    train_teacher__checkpoint_every_steps=4,
+    train_student__checkpoint_every_steps=4,
+    evaluate__audio_utterances=1,
+    evaluate__audio_seconds=0.2,
+  )
+  preset = config_lib.flatten(presets.preset('tiny'))
+  return [
+    f'--config.{name}={value}'
+    for name, value in config_lib.flatten(config).items()
+    if preset[name] != value
+  ]
+
+
+def command(workdir, *flags):
+  return [
+    sys.executable, str(ROOT / 'train_main.py'), f'--workdir={workdir}', *flags
+  ]  # fmt: skip
+
+
+def run(workdir, *flags, expect=0):
+  """Runs to the end, somewhere else than in the project."""
+  done = subprocess.run(
+    command(workdir, *flags), cwd=workdir.parent, capture_output=True,
+    text=True, timeout=300,
+  )  # fmt: skip
+  assert done.returncode == expect, done.stdout + done.stderr
+  return done
+
+
+def refused(workdir, *flags, words):
+  done = run(workdir, *flags, expect=1)
+  assert 'Traceback' not in done.stderr
+  for word in words:
+    assert word in done.stderr
+  return done
+
+
+def results_of(workdir):
+  return json.loads((workdir / 'report' / 'results.json').read_text())
+
+
+def variables(folder):
+  reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(folder)))
+  return {
+    name: reader.get_tensor(name)
+    for name in reader.get_variable_to_shape_map()
+    if 'save_counter' not in name and 'OBJECT_GRAPH' not in name
+  }
