@@ -48,13 +48,14 @@ def autoregressive() -> Config:
   )
 
 
-def single_flow() -> Config:
+def single_flow(upsampler: str = 'transposed') -> Config:
   """A student of one flow, 30 layers, 64 channels, kernel 3, at 22.05 kHz."""
   return validation.validate(
     config_lib.override(
       presets.preset('small'),
       {
         'conditioning.channels': 80,
+        'conditioning.upsampler': upsampler,
         'student.flow_layers': (30,),
         'student.layers_per_cycle': 10,
         'student.kernel_size': 3,

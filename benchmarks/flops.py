@@ -28,7 +28,8 @@ class Product(NamedTuple):
 
 
 def products(model: keras.Model, upsample_factors) -> list[Product]:
-  """The products of one forward pass, one for every kernel.
+  """The products of one forward pass, one for every kernel, or two where a
+  part of it runs once a frame.
 
   Args:
     model: a teacher or a student with local conditioning alone.
@@ -38,7 +39,7 @@ def products(model: keras.Model, upsample_factors) -> list[Product]:
   Raises:
     ValueError: if the model has kernels that run at other rates.
   """
-  beside = _channels_beside(model)
+  beside, hold = _channels_beside(model), model.encoder.upsampler.hold
   found = []
   for variable in model.variables:
     owner, _, name = variable.path.rpartition('/')
@@ -49,8 +50,14 @@ def products(model: keras.Model, upsample_factors) -> list[Product]:
       rate = _upsampler_rate(owner, upsample_factors)
       found.append(Product(inputs, outputs, 0, rate))
     elif '/network/' in owner or '/flow_' in owner:
-      waiting = inputs - beside.get(variable.path, 0)
-      found.append(Product(inputs, outputs, waiting))
+      told = beside.get(variable.path, 0)
+      waiting = inputs - told
+      if hold == 1:
+        found.append(Product(inputs, outputs, waiting))
+      else:  # Conditioning that is held is multiplied by itself.
+        found.append(Product(waiting, outputs, waiting))
+        if told:
+          found.append(Product(told, outputs, 0, 1 / hold))
     else:
       raise ValueError(f'{variable.path}: how often it runs is not known here.')
   return found

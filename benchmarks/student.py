@@ -55,10 +55,15 @@ def measure(
 
 
 def _configs() -> dict[str, Config]:
-  """One flow, the size of the peers, and the second paper's student."""
+  """One flow, the size of the peers, and the second paper's student.
+
+  The flow is there with both kinds of conditioning: at audio rate, as the peers
+  have theirs, and held for a frame.
+  """
   found = {}
   for name, config in (
     ('one flow of 30', configurations.single_flow()),
+    ('one flow of 30, held', configurations.single_flow('repeat')),
     ('the student of 2017', presets.preset('parallel_wavenet_2017')),
   ):
     for dtype in PRODUCT_DTYPES:

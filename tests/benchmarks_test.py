@@ -41,8 +41,8 @@ SETTINGS = Settings(
 )
 
 
-def mu_law():
-  return miniature(teacher__output=MU_LAW, student__flow_layers=())
+def mu_law(**overrides):
+  return miniature(teacher__output=MU_LAW, student__flow_layers=(), **overrides)
 
 
 # Timing.
@@ -101,6 +101,24 @@ def test_a_teacher_by_hand():
   assert flops.total(flops.of_a_step(found)) == 2 * waiting
   assert flops.total(found) == pytest.approx(
     2 * (waiting + conditioning + upsampler)
+  )
+
+
+def test_what_is_held_for_a_frame_is_multiplied_once_a_frame():
+  model = build_teacher(mu_law(conditioning__upsampler='repeat'))
+  found = flops.products(model, (4, 5))
+  waiting = flops.total(flops.of_a_step(found)) / 2
+  conditioning = 6 * (6 * 2 * 6) / 20
+  context = (3 * 8) * 6 / 20
+  assert (
+    waiting
+    == flops.total(
+      flops.of_a_step(flops.products(build_teacher(mu_law()), (4, 5)))
+    )
+    / 2
+  )
+  assert flops.total(found) == pytest.approx(
+    2 * (waiting + conditioning + context)
   )
 
 

@@ -27,6 +27,7 @@ SPEAKER = {
   'conditioning__globals': ('speaker',),
   'conditioning__global_channels': 3,
 }
+HELD = {'conditioning__upsampler': 'repeat'}
 ALONE = {'conditioning__local': 'none', 'student__flow_layers': ()}
 LINGUISTIC = {
   'conditioning__local': 'linguistic',
@@ -47,6 +48,8 @@ VARIANTS = {
   'context alone': CONTEXT | ALONE,
   'context, speaker alone': CONTEXT | ALONE | SPEAKER,
   'context, text, speaker': CONTEXT | LINGUISTIC | SPEAKER,
+  'context, held': CONTEXT | HELD,
+  'held, speaker': HELD | SPEAKER,
   'speaker': SPEAKER,
   'speaker alone': SPEAKER | ALONE,
   'unconditional': ALONE,

@@ -35,9 +35,11 @@ def counted(bijector):
   return bijector, counts
 
 
-def chain(kernel_size=2, base='logistic', samples=SAMPLES):
+def chain(kernel_size=2, base='logistic', samples=SAMPLES, **overrides):
   """A random student, its bijectors and noise."""
-  config = miniature(student__kernel_size=kernel_size, student__base=base)
+  config = miniature(
+    student__kernel_size=kernel_size, student__base=base, **overrides
+  )
   student = random_student(config)
   frames = samples // config.audio.hop_samples
   features = tf.random.stateless_normal(
@@ -203,10 +205,11 @@ def test_the_student_is_a_distribution():
   )
 
 
+@pytest.mark.parametrize('upsampler', ['transposed', 'repeat'])
 @pytest.mark.parametrize('jit_compile', [False, True])
-def test_inverse_goes_sample_by_sample_with_a_cache(jit_compile):
+def test_inverse_goes_sample_by_sample_with_a_cache(jit_compile, upsampler):
   """It equals solving with the whole network for one sample after the other."""
-  _, bijectors, z = chain(kernel_size=3)
+  _, bijectors, z = chain(kernel_size=3, conditioning__upsampler=upsampler)
   flow = bijectors[1]
   x = tf.identity(flow.forward(z))
   slow = np.zeros(z.shape, np.float32)

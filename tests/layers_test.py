@@ -7,12 +7,14 @@ import pytest
 import tensorflow as tf
 
 from wavenet_tf import layers, network
+from wavenet_tf.config import PRODUCT_DTYPES
 
 
-def build_stack(returns_gates, kernel_size=2, dilations=(1, 2, 4, 1, 2)):
+def build_stack(returns_gates, product_dtype='float32'):
   stack = layers.DilatedStack(
-    dilations, 6, 4, kernel_size, returns_gates, local_channels=3
-  )
+    (1, 2, 4, 1, 2), 6, 4, 2, returns_gates, local_channels=3,
+    product_dtype=product_dtype,
+  )  # fmt: skip
   x = tf.zeros([1, 1, 6])
   conditioning = layers.Encoded(tf.zeros([1, 1, 3]), tf.zeros([1, 2]))
   stack(x, conditioning, stack.initial_state(1))
@@ -31,6 +33,30 @@ def test_global_conditioning_is_added_at_every_sample(generator):
   projected = stack.project(layers.Encoded(local, global_))
   np.testing.assert_allclose(projected, expected, atol=1e-5)
   assert stack.project(layers.UNCONDITIONED) is None
+
+
+@pytest.mark.parametrize('dtype', PRODUCT_DTYPES)
+@pytest.mark.parametrize('returns_gates', [True, False])
+def test_what_is_held_is_the_same_repeated(returns_gates, dtype, generator):
+  """One product a frame says what one a sample says."""
+  stack = build_stack(returns_gates, product_dtype=dtype)
+  x = generator.normal(size=(2, 12, 6)).astype(np.float32)
+  local = generator.normal(size=(2, 3, 3)).astype(np.float32)
+  global_ = generator.normal(size=(2, 2)).astype(np.float32)
+  held = layers.Encoded(None, tf.constant(global_), tf.constant(local))
+  repeated = layers.Encoded(tf.repeat(held.held, 4, axis=1), held.global_)
+  found, expected = (
+    tf.cast(stack(x, told, stack.initial_state(2)).output, tf.float32).numpy()
+    for told in (held, repeated)
+  )
+  tolerance = {'float32': 1e-5, 'bfloat16': 0.02}[dtype]
+  error = np.sqrt(np.mean((found - expected) ** 2) / np.mean(expected**2))
+  assert error < tolerance
+  # Beside what is known at audio rate it is at audio rate, too.
+  more = tf.constant(generator.normal(size=(2, 12, 1)), tf.float32)
+  np.testing.assert_array_equal(
+    held.beside(more).local, repeated.beside(more).local
+  )
 
 
 def test_channels_that_are_not_known_yet_are_added_later(generator):

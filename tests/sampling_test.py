@@ -128,12 +128,15 @@ def test_a_longer_utterance_begins_like_a_shorter_one():
 
 
 @pytest.mark.parametrize('cores', [1, 2])
-@pytest.mark.parametrize('frames', [1, 64, 150])
+@pytest.mark.parametrize(
+  'frames, upsampler',
+  [(1, 'transposed'), (64, 'transposed'), (150, 'transposed'), (150, 'repeat')],
+)
 def test_chunks_of_the_student_say_what_one_pass_says(
-  frames, cores, monkeypatch
+  frames, upsampler, cores, monkeypatch
 ):
   monkeypatch.setattr(sampling, '_cores', lambda: cores)
-  config = miniature()
+  config = miniature(conditioning__upsampler=upsampler)
   synthesizer = sampling.Synthesizer(random_student(config), config)
   features = features_of(config, frames)
   whole = synthesizer.synthesize(features, tf.constant([[1, 2], [1, 2]]))

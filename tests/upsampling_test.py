@@ -15,15 +15,15 @@ from wavenet_tf.config import ConditioningConfig, MARGIN_FRAMES
 )
 def test_upsampler_depends_on_no_frame_beyond_its_margin(method, factors):
   upsampler = upsampling.ConditioningUpsampler(method, factors, 3, (-11.5, 0.0))
-  hop = int(np.prod(factors))
+  rows = int(np.prod(factors)) // upsampler.hold  # a frame
   features = tf.random.stateless_normal([1, 12 + 2 * MARGIN_FRAMES, 5], [1, 2])
   upsampler(features)
   randomize(upsampler)
   whole = upsampler(features)
-  assert whole.shape == (1, 12 * hop, 3)
+  assert whole.shape == (1, 12 * rows, 3)
   # A chunk with its margins says the same as the whole.
   chunk = upsampler(features[:, 4 : 4 + 5 + 2 * MARGIN_FRAMES])
-  np.testing.assert_allclose(chunk, whole[:, 4 * hop : 9 * hop], atol=1e-5)
+  np.testing.assert_allclose(chunk, whole[:, 4 * rows : 9 * rows], atol=1e-5)
 
 
 @pytest.mark.parametrize('method', ['transposed', 'repeat'])
@@ -38,7 +38,8 @@ def test_the_reach_is_that_of_a_changed_frame(method, factors):
   before = upsampler(tf.constant(features, tf.float32)).numpy()
   features[0, 10] += 1.0
   after = upsampler(tf.constant(features, tf.float32)).numpy()
-  changed = (before != after).any((0, 2)).reshape(-1, np.prod(factors)).any(1)
+  rows = np.prod(factors) // upsampler.hold  # a frame
+  changed = (before != after).any((0, 2)).reshape(-1, rows).any(1)
   settings = ConditioningConfig(upsampler=method, upsample_factors=factors)
   at, reach = 10 - MARGIN_FRAMES, settings.upsampler_reach_frames
   assert np.flatnonzero(changed).tolist() == [

@@ -74,8 +74,8 @@ class CausalConvolution(keras.layers.Layer):
     Args:
       x: `[B, T, C]`.
       state: `[B, (k - 1) d, C]`, what came before.
-      beside: `[B, T, beside_channels]` or None: input of a 1x1 convolution
-        whose output is added.
+      beside: `[B, T, beside_channels]`: input of a 1x1 convolution whose
+        output is added; None where the caller adds it.
 
     Returns:
       float32 `[B, T, channels]` and the next state.
@@ -93,12 +93,17 @@ class CausalConvolution(keras.layers.Layer):
 
   def _multiply(self, columns):
     """All columns times their rows of the kernel, and the bias, in float32."""
+    widths = [c.shape[-1] for c in columns]
+    kernel = self.product.kernel.value[: sum(widths)]
     if self.product.compute_dtype != FLOAT32:
       # In one product, as each rounds its sum to the type of its operands.
-      return tf.cast(self.product(tf.concat(columns, -1)), tf.float32)
+      kernel = tf.cast(kernel, self.product.compute_dtype)
+      y = tf.tensordot(tf.concat(columns, -1), kernel, 1)
+      if self.product.use_bias:
+        y += tf.cast(self.product.bias.value, y.dtype)
+      return tf.cast(y, tf.float32)
     # In float32, laying columns side by side takes a third of a product's time.
-    rows = tf.split(self.product.kernel.value, [c.shape[-1] for c in columns])
-    first, *others = map(multiply, columns, rows)
+    first, *others = map(multiply, columns, tf.split(kernel, widths))
     if self.product.use_bias:
       # XLA hands products to oneDNN together with what is added to their sum,
       # and oneDNN is a hundred times slower where that is the bias.

@@ -52,19 +52,31 @@ class Encoded(NamedTuple):
   Attributes:
     local: float32 `[B, T, C]` at audio rate, or None.
     global_: float32 `[B, E]`, or None.
+    held: float32 `[B, F, C]` in place of `local`, each row for T / F samples,
+      or None.
   """
 
   local: tf.Tensor | None = None
   global_: tf.Tensor | None = None
+  held: tf.Tensor | None = None
 
   def beside(self, local) -> 'Encoded':
-    """With further local channels `[B, T, .]`."""
-    if self.local is not None:
-      local = tf.concat([self.local, local], -1)
-    return self._replace(local=local)
+    """With further local channels `[B, T, .]`; all are at audio rate then."""
+    known = self.local
+    if self.held is not None:
+      known = hold(self.held, tf.shape(local)[1])
+    if known is not None:
+      local = tf.concat([known, local], -1)
+    return Encoded(local, self.global_)
 
 
 UNCONDITIONED = Encoded()
+
+
+def hold(rows, samples):
+  """Rows `[B, F, .]` -> `[B, samples, .]`, each for samples / F."""
+  frames = rows.shape[1] or tf.shape(rows)[1]
+  return tf.repeat(rows, samples // frames, axis=1)
 
 
 class StackOutput(NamedTuple):
@@ -107,8 +119,9 @@ class GatedResidualBlock(keras.layers.Layer):
     product_dtype: see `CausalConvolution`.
     has_output: False for a last block of which only the gates are used.
 
-  Call: x `[B, T, R]`, y `[B, T, C]` or None, bias U h `[B, 1, width]` or None,
-    state -> output `[B, T, R]`, z `[B, T, G]`, state.
+  Call: x `[B, T, R]`, y `[B, T, C]` or None, a bias `[B, 1 or T, width]` (U h,
+    or V y + U h where y is None) or None, state -> output `[B, T, R]`, z
+    `[B, T, G]`, state.
   """
 
   def __init__(
@@ -239,10 +252,15 @@ class DilatedStack(keras.layers.Layer):
     )
 
   def call(self, x, conditioning: Encoded, state):
-    bias = self._bias(conditioning)
+    held = conditioning.held is not None
+    # What holds for many samples is multiplied once for all of them.
+    bias = self.project(conditioning) if held else self._bias(conditioning)
 
     def run(i, x, state):
-      return self.blocks[i](x, conditioning.local, self._of(i, bias), state)
+      told = self._of(i, bias)
+      if held:
+        told = hold(told, x.shape[1] or tf.shape(x)[1])
+      return self.blocks[i](x, conditioning.local, told, state)
 
     return self._run(run, x, state)
 
@@ -250,18 +268,22 @@ class DilatedStack(keras.layers.Layer):
     """What conditioning adds to the products of all blocks, for `step`.
 
     Args:
-      conditioning: with time first in `local` if `time_axis` is 0.
+      conditioning: with time first in `local` or `held` if `time_axis` is 0.
       time_axis: 0 or 1.
 
     Returns:
-      `[B, T, layers * width]`, or `[T, B, ...]`; T is 1 with a global vector
-      alone. None without any conditioning.
+      `[B, rows, layers * width]`, or `[rows, B, ...]`, with as many rows as
+      `local` or `held` has; one with a global vector alone. None without any
+      conditioning.
     """
     projected = self._bias(conditioning, time_axis)
-    if conditioning.local is not None:
+    local = conditioning.local
+    if local is None:
+      local = conditioning.held
+    if local is not None:
       # V_f, V_g of every block at once.
       kernels = [b.convolution.kernels()[1] for b in self.blocks]
-      local = convolution.multiply(conditioning.local, tf.concat(kernels, -1))
+      local = convolution.multiply(local, tf.concat(kernels, -1))
       projected = local if projected is None else local + projected
     return projected
 

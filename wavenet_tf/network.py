@@ -178,7 +178,7 @@ class ConditionedRings(NamedTuple):
 
 
 def conditioned_rings(net: CausalNetwork, conditioning, state):
-  """State of a chunk and `layers.Encoded` conditioning, ready for steps."""
+  """State of a chunk and `layers.Encoded` at audio rate, ready for steps."""
   projected = net.stack.project(conditioning)
   return ConditionedRings(
     net.kernels(),

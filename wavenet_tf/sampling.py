@@ -187,8 +187,10 @@ class _Steps:
     if teacher.context:
       shape = [noise.shape[1], noise.shape[0], teacher.context.channels]
       encoded = encoded.beside(tf.zeros(shape))
-    if encoded.local is not None:  # While it is small.
-      encoded = encoded._replace(local=tf.transpose(encoded.local, [1, 0, 2]))
+    # Time first, while it is small.
+    encoded = encoded._replace(
+      local=_time_first(encoded.local), held=_time_first(encoded.held)
+    )
     self._projected = teacher.network.stack.project(encoded, time_axis=0)
 
   def run(self, first, count, heard, carry: _Carry) -> _Carry:
@@ -219,9 +221,16 @@ class _Steps:
   def _conditioning(self, t, heard):
     if self._projected is None:
       return heard
-    single = self._projected.shape[0] == 1
-    row = self._projected[0] if single else tf.gather(self._projected, t)
+    rows = self._projected.shape[0]
+    if rows == 1:
+      row = self._projected[0]
+    else:
+      row = tf.gather(self._projected, t // (self._noise.shape[0] // rows))
     return row if heard is None else row + heard
+
+
+def _time_first(x):
+  return None if x is None else tf.transpose(x, [1, 0, 2])
 
 
 def _joined(chunks, features, config) -> np.ndarray:

@@ -86,7 +86,7 @@ class Student(keras.Model):
 
   def flows(self, conditioning: Conditioning):
     """The chain as bijectors, in the order in which noise passes them."""
-    encoded = self.encoder(conditioning)
+    encoded = self.encoder.at_audio_rate(conditioning)
     return [
       flows.InverseAutoregressiveFlow(self._function(i, encoded))
       for i in range(len(self.networks))

@@ -206,7 +206,7 @@ class Teacher(keras.Model):
         'A teacher with a context stack is not read as a flow here: expected '
         'context.cycles=0.'
       )
-    encoded = self.encoder(conditioning)
+    encoded = self.encoder.at_audio_rate(conditioning)
 
     def read(parameters):
       _, loc, log_scale = output.split(parameters)

@@ -55,7 +55,18 @@ class ConditioningEncoder(keras.layers.Layer):
           f'{"some" if layer else "none"}, as the configuration says.'
         )
       parts.append(layer(given) if layer else None)
-    return Encoded(*parts)
+    local, global_ = parts
+    if self.upsampler and self.upsampler.hold > 1:
+      return Encoded(None, global_, held=local)
+    return Encoded(local, global_)
+
+  def at_audio_rate(self, conditioning: Conditioning) -> Encoded:
+    """`call`, what is held being repeated."""
+    encoded = self(conditioning)
+    if encoded.held is None:
+      return encoded
+    local = tf.repeat(encoded.held, self.upsampler.hold, axis=1)
+    return Encoded(local, encoded.global_)
 
 
 class ConditioningUpsampler(keras.layers.Layer):
@@ -65,7 +76,8 @@ class ConditioningUpsampler(keras.layers.Layer):
   stride s and width 3 s, written as a product with s C outputs per frame that
   are then laid out in time, followed by a leaky ReLU (a saturating tanh here
   is how networks come to ignore their conditioning). 'repeat' learns a single
-  projection and repeats it; the paper found that slightly worse.
+  projection, which holds for a whole frame; the paper found that slightly
+  worse. It is faster: networks multiply what is held once a frame.
 
   Args:
     method: 'transposed' or 'repeat'.
@@ -74,16 +86,16 @@ class ConditioningUpsampler(keras.layers.Layer):
     feature_range: least and greatest feature value, mapped to [-1, 1].
 
   Input shape: `[B, frames + 2 MARGIN_FRAMES, features]`.
-  Output shape: `[B, frames * hop, channels]`; depends on no frame further
-    away than MARGIN_FRAMES.
+  Output shape: `[B, frames * hop / hold, channels]`; depends on no frame
+    further away than MARGIN_FRAMES.
   """
 
   def __init__(self, method, factors, channels, feature_range, **kwargs):
     super().__init__(**kwargs)
-    self.method = method
     self.factors = factors
     self.channels = channels
     self.feature_range = feature_range
+    self.hold = math.prod(factors) if method == 'repeat' else 1
     self.context = keras.layers.Dense(channels, name='context')
     self.stages = (
       []
@@ -104,10 +116,7 @@ class ConditioningUpsampler(keras.layers.Layer):
         stage(_neighbours(y)), [batch, frames * factor, self.channels]
       )
       y = tf.nn.leaky_relu(y, 0.4)
-    hop = math.prod(self.factors)
-    if self.method == 'repeat':
-      y = tf.repeat(y, hop, axis=1)
-    margin = MARGIN_FRAMES * hop
+    margin = MARGIN_FRAMES * math.prod(self.factors) // self.hold
     return y[:, margin:-margin]
 
 
