@@ -20,7 +20,7 @@ from wavenet_tf.layers import Conditioning
 from wavenet_tf.teacher import Teacher, TeacherState
 
 # Noise of a student is drawn in blocks of this many frames, its shortest chunk.
-NOISE_BLOCK_FRAMES = 16
+NOISE_BLOCK_FRAMES = 8
 # On several cores a chunk must be long, or they wait for each other; on one,
 # short, to stay in its cache.
 LONG_CHUNK_FRAMES = 64
