@@ -13,13 +13,19 @@ from benchmarks import (
 from benchmarks.results import Lines
 from benchmarks.settings import Settings
 from wavenet_tf import objectives
-from wavenet_tf.config import Config, override, PRODUCT_DTYPES
+from wavenet_tf.config import Config, FLOAT32, override, PRODUCT_DTYPES
 from wavenet_tf.teacher import build_teacher
 
 
 def measure(settings: Settings, config: Config | None = None) -> Lines:
-  """Its lines; `config` is by default that of `configurations`."""
+  """Its lines, the last one with conditioning that is held for a frame.
+
+  Args:
+    settings: of the command line.
+    config: by default that of `configurations`.
+  """
   config = config or configurations.autoregressive()
+  held = override(config, {'conditioning.upsampler': 'repeat'})
   sizes = config.train_teacher
   width = 2 * config.teacher.gate_channels
   taps = config.teacher.kernel_size * config.teacher.residual_channels
@@ -28,11 +34,14 @@ def measure(settings: Settings, config: Config | None = None) -> Lines:
     ceilings.rates(
       sizes.batch_size * sizes.crop_samples, taps, width, settings.repeats
     ),
-    [_figure(settings, config, dtype) for dtype in PRODUCT_DTYPES],
+    [
+      *(_figure(settings, config, dtype) for dtype in PRODUCT_DTYPES),
+      _figure(settings, held, FLOAT32, ', held'),
+    ],
   )
 
 
-def _figure(settings, config, dtype):
+def _figure(settings, config, dtype, kind=''):
   """Ours and the peers' steps; theirs are in float32."""
   config = override(config, {'teacher.product_dtype': dtype})
   sizes = config.train_teacher
@@ -56,7 +65,7 @@ def _figure(settings, config, dtype):
       pathlib.Path(folder),
     )
     return steps.figure(
-      f'{sizes.batch_size} x {sizes.crop_samples:,} samples, {dtype}',
+      f'{sizes.batch_size} x {sizes.crop_samples:,} samples{kind}, {dtype}',
       step,
       steps.repeated(teacher, config, steps.LEARNING),
       settings.repeats,

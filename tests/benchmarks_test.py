@@ -400,8 +400,9 @@ def test_student_in_miniature():
 
 
 def test_training_in_miniature():
-  figure, other = training.measure(SETTINGS, mu_law()).figures
+  figure, other, held = training.measure(SETTINGS, mu_law()).figures
   assert 'float32' in figure.what and 'bfloat16' in other.what
+  assert held.flops_per_sample < figure.flops_per_sample
   assert figure.samples == 800
   forward = flops.products(build_teacher(mu_law()), (4, 5))
   assert figure.flops_per_sample == pytest.approx(3 * flops.total(forward))
