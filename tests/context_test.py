@@ -253,8 +253,8 @@ def test_every_step_has_the_parameters_of_the_forward_pass(dtype, monkeypatch):
   """To the precision of products, since sums are rounded in another order.
 
   Samples are a smooth function of the parameters in place of a draw, which
-  may jump from one component to another: so each of them bounds the
-  parameters of its step, given the same past.
+  may jump from one component to another: so they bound the parameters of
+  their steps, given the same past.
   """
   settings = miniature(**CONTEXT | SPEAKER, teacher__product_dtype=dtype)
   teacher = random_teacher(settings)

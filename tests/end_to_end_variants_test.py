@@ -158,3 +158,7 @@ def test_a_corpus_with_labels_of_another_kind(recognised):
     recognised[0] / 'whole', '--config.classifier.labels=phones',
     '--mode=train_classifier', words=['classifier.labels', 'made with words'],
   )  # fmt: skip
+
+
+if __name__ == '__main__':
+  raise SystemExit(pytest.main([__file__]))

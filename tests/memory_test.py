@@ -33,3 +33,7 @@ def test_freed_memory_is_not_mapped_again():
   # The first of the two shows that the measure sees what is returned.
   assert in_a_process_of_its_own(page_faults, False) > 30
   assert in_a_process_of_its_own(page_faults, True) < 10
+
+
+if __name__ == '__main__':
+  raise SystemExit(pytest.main([__file__]))

@@ -51,9 +51,9 @@ def run(workdir, *flags, expect=0):
 
 def refused(workdir, *flags, words):
   done = run(workdir, *flags, expect=1)
-  assert 'Traceback' not in done.stderr
+  assert 'Traceback' not in done.stderr, done.stderr
   for word in words:
-    assert word in done.stderr
+    assert word in done.stderr, done.stderr
   return done
 
 

@@ -130,7 +130,14 @@ def test_a_longer_utterance_begins_like_a_shorter_one():
 @pytest.mark.parametrize('cores', [1, 2])
 @pytest.mark.parametrize(
   'frames, upsampler',
-  [(1, 'transposed'), (64, 'transposed'), (150, 'transposed'), (150, 'repeat')],
+  [
+    (0, 'transposed'),
+    (0, 'repeat'),
+    (1, 'transposed'),
+    (64, 'transposed'),
+    (150, 'transposed'),
+    (150, 'repeat'),
+  ],
 )
 def test_chunks_of_the_student_say_what_one_pass_says(
   frames, upsampler, cores, monkeypatch

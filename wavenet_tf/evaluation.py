@@ -325,7 +325,8 @@ def copies(config: Config, models: Models, examples: Sequence) -> Copies:
     for e in examples
   }
   for voice, synthesize in voices.items():
-    _speak(synthesize, examples[0], (0, 0))  # Compiles.
+    # Compiles, for every length of a chunk that occurs.
+    _speak(synthesize, max(examples, key=lambda e: len(e.levels)), (0, 0))
     distances, factors = [], []
     for example in examples:
       start = time.perf_counter()

@@ -75,7 +75,7 @@ UNCONDITIONED = Encoded()
 
 def hold(rows, samples):
   """Rows `[B, F, .]` -> `[B, samples, .]`, each for samples / F."""
-  frames = rows.shape[1] or tf.shape(rows)[1]
+  frames = rows.shape[1] or tf.maximum(tf.shape(rows)[1], 1)
   return tf.repeat(rows, samples // frames, axis=1)
 
 

@@ -23,7 +23,7 @@ from wavenet_tf.teacher import Teacher, TeacherState
 NOISE_BLOCK_FRAMES = 8
 # On several cores a chunk must be long, or they wait for each other; on one,
 # short, to stay in its cache.
-LONG_CHUNK_FRAMES = 64
+LONG_CHUNK_FRAMES = 8 * NOISE_BLOCK_FRAMES
 
 
 class Chunk(NamedTuple):

@@ -1,4 +1,4 @@
-"""Conditioning as a network hears it: at audio rate, and embedded."""
+"""Conditioning as a network hears it: at audio rate or held, and embedded."""
 
 import math
 
@@ -82,7 +82,7 @@ class ConditioningUpsampler(keras.layers.Layer):
   Args:
     method: 'transposed' or 'repeat'.
     factors: their product is the hop.
-    channels: width at audio rate.
+    channels: width of what is returned.
     feature_range: least and greatest feature value, mapped to [-1, 1].
 
   Input shape: `[B, frames + 2 MARGIN_FRAMES, features]`.
