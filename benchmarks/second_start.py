@@ -8,6 +8,7 @@ import tempfile
 import time
 
 from benchmarks import machine, processes
+from wavenet_tf import memory
 from wavenet_tf.config import Config
 
 
@@ -28,6 +29,7 @@ def _first_chunk(threads, config, cache):
     '--tf_xla_persistent_cache_prefix=benchmark'
   )
   machine.pin(threads)
+  memory.keep_freed()
   # pylint: disable=g-import-not-at-top
   from benchmarks import configurations
   from wavenet_tf import sampling
