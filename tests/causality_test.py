@@ -147,13 +147,19 @@ def test_stack_hears_its_reach_and_the_present(sizes, returns_gates):
   kernel_size, *cycles = sizes
   dilations = dilations_of(*cycles)
   stack = layers.DilatedStack(dilations, 5, 4, kernel_size, returns_gates)
-  stack(tf.zeros([1, 1, 5]), UNCONDITIONED, stack.initial_state(1))
+  stack(
+    tf.zeros([1, 1, 5]),
+    conditioning=UNCONDITIONED,
+    state=stack.initial_state(1),
+  )
   randomize(stack)
   past = (kernel_size - 1) * sum(dilations)
   # Gates of the last block see it all, or the last residual does.
   t = 9
   found = reach(
-    lambda x: stack(x, UNCONDITIONED, stack.initial_state(3)).output,
+    lambda x: stack(
+      x, conditioning=UNCONDITIONED, state=stack.initial_state(3)
+    ).output,
     normal(3, t + past + 6, 5), t, row=1,
   )  # fmt: skip
   assert_hears(found, range(past + 1))
@@ -172,8 +178,14 @@ def build_network(kernel_size, dilations, skip_channels, inputs=1, outputs=2):
     output_scale=1.0,
     input_gain=1.0,
   )
-  net(tf.zeros([1, 1, inputs]), UNCONDITIONED, net.initial_state(1, inputs))
+  outputs_of(net, tf.zeros([1, 1, inputs]))
   return net
+
+
+def outputs_of(net, x):
+  """Of input `[B, T, C]`, from its beginning."""
+  state = net.initial_state(x.shape[0], x.shape[-1])
+  return net(x, conditioning=UNCONDITIONED, state=state)[0]
 
 
 @pytest.mark.parametrize('skip_channels', [6, None])
@@ -186,9 +198,8 @@ def test_network_hears_its_field_and_not_the_present(sizes, skip_channels):
   field = field_of(kernel_size, dilations)
   t = 7
   found = reach(
-    lambda x: net(x, UNCONDITIONED, net.initial_state(3, 1))[0],
-    normal(3, t + field + 8, 1), t, row=2,
-  )  # fmt: skip
+    lambda x: outputs_of(net, x), normal(3, t + field + 8, 1), t, row=2
+  )
   assert_hears(found, range(1, field + 1))
 
 
@@ -219,9 +230,8 @@ def measured_field(kernel_size, dilations, skip_channels):
   t = 3
   samples = t + field_of(kernel_size, dilations) + 9
   found = delays_of_change(
-    lambda x: net(x, UNCONDITIONED, net.initial_state(1, 1))[0],
-    normal(1, samples, 1), t, np.nan,
-  )  # fmt: skip
+    lambda x: outputs_of(net, x), normal(1, samples, 1), t, np.nan
+  )
   assert found == list(range(1, len(found) + 1))
   assert t + len(found) < samples - 1
   return len(found)
@@ -264,7 +274,12 @@ def test_teacher_hears_its_field(name, batch, samples, t):
   encoded = teacher.encode(tf.constant(waveform)).numpy()
   told = teacher.encoder(conditioning)
   state = teacher.initial_state(batch).network
-  found = reach(lambda x: teacher.network(x, told, state)[0], encoded, t, row)
+  found = reach(
+    lambda x: teacher.network(x, conditioning=told, state=state)[0],
+    encoded,
+    t,
+    row,
+  )
   assert_hears(found, delays)
 
 

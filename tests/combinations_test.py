@@ -31,6 +31,7 @@ NOTHING = {
 }
 SPEAKER = {'conditioning__globals': ('speaker',)}
 TAGS = {'conditioning__globals': ('tags',)}
+HELD = {'conditioning__upsampler': 'repeat'}
 BOTH = {'conditioning__globals': ('speaker', 'tags')}
 
 COMBINATIONS = {
@@ -43,6 +44,7 @@ COMBINATIONS = {
   'mel, end of crops': MEL
   | CONTEXT
   | {'context__teacher_samples': 120, 'teacher__score': 'full_context'},
+  'mel, held, speaker': MEL | HELD | SPEAKER,
   'text': TEXT,
   'text without F0, context, one-hot': TEXT
   | CONTEXT

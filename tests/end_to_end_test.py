@@ -1,22 +1,21 @@
 """The whole chain in miniature, through `train_main.py` as a user runs it."""
 
-import os
 import pathlib
 import re
 import shutil
-import signal
 import subprocess
 
 from data_test import speech_like, write, write_corpus
 import numpy as np
 from program import (
+  assert_same_variables,
   command,
   flags_of_miniature,
+  interrupt,
   refused,
   results_of,
   run,
   STEPS,
-  variables,
 )
 import pytest
 import soundfile
@@ -80,30 +79,10 @@ def test_all_again_has_nothing_left_to_train(chain):
 def test_ctrl_c_and_the_same_command_equal_an_uninterrupted_run(chain):
   """SIGINT at any step; all tensors of the checkpoint, bit for bit."""
   root, _ = chain
-  arguments = command(
-    root / 'parts', f'--data_dir={root / "corpus"}', *flags_of_miniature()
-  )
-  process = subprocess.Popen(
-    arguments, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, bufsize=0
-  )
-  seen = b''
-  while not re.search(rb'teacher: .*\| [1-5]/6', seen):
-    chunk = os.read(process.stderr.fileno(), 4096)
-    assert chunk, seen
-    seen += chunk
-  process.send_signal(signal.SIGINT)
-  seen += process.communicate(timeout=120)[1]
-  assert process.returncode == 130, seen
-  assert b'the same command continues' in seen
-  run(
-    root / 'parts', f'--data_dir={root / "corpus"}', *flags_of_miniature(),
-    '--mode=train_teacher',
-  )  # fmt: skip
-  whole = variables(root / 'whole' / 'teacher')
-  parts = variables(root / 'parts' / 'teacher')
-  assert whole.keys() == parts.keys()
-  for name, value in whole.items():
-    np.testing.assert_array_equal(value, parts[name], err_msg=name)
+  told = f'--data_dir={root / "corpus"}', *flags_of_miniature()
+  interrupt(root / 'parts', *told, at=rb'teacher: .*\| [1-5]/6')
+  run(root / 'parts', *told, '--mode=train_teacher')
+  assert_same_variables(root / 'whole' / 'teacher', root / 'parts' / 'teacher')
 
 
 def speak(root, model, *flags):

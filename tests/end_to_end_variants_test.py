@@ -1,22 +1,18 @@
 """Other outputs, losses and networks than the default's, end to end."""
 
 import json
-import os
 import re
 import shutil
-import signal
-import subprocess
 
 from data_test import speech_like, write, write_corpus
-import numpy as np
 from program import (
-  command,
+  assert_same_variables,
   flags_of_miniature,
+  interrupt,
   refused,
   results_of,
   run,
   STEPS,
-  variables,
 )
 import pytest
 
@@ -117,27 +113,15 @@ def test_the_classifier_learns_resumes_and_is_measured(recognised):
   classes = root / 'whole' / 'classifier' / 'classes.json'
   assert json.loads(classes.read_text()) == ['high', 'low']
   # The cosine reaches as far as the steps that were asked for.
-  arguments = command(
-    root / 'parts', *words, '--config.train_classifier.steps=6'
-  )
-  process = subprocess.Popen(
-    arguments, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, bufsize=0
-  )
-  seen = b''
-  while not re.search(rb'classifier: .*\| [1-5]/6', seen):
-    chunk = os.read(process.stderr.fileno(), 4096)
-    assert chunk, seen
-    seen += chunk
-  process.send_signal(signal.SIGINT)
-  seen += process.communicate(timeout=120)[1]
-  assert process.returncode == 130, seen
+  interrupt(
+    root / 'parts', *words, '--config.train_classifier.steps=6',
+    at=rb'classifier: .*\| [1-5]/6',
+  )  # fmt: skip
   # The run keeps what was asked for.
   run(root / 'parts', '--mode=train_classifier')
-  whole = variables(root / 'whole' / 'classifier')
-  parts = variables(root / 'parts' / 'classifier')
-  assert whole.keys() == parts.keys()
-  for name, value in whole.items():
-    np.testing.assert_array_equal(value, parts[name], err_msg=name)
+  assert_same_variables(
+    root / 'whole' / 'classifier', root / 'parts' / 'classifier'
+  )
 
 
 def test_evaluate_reports_a_trained_classifier(recognised):

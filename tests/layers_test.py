@@ -17,7 +17,7 @@ def build_stack(returns_gates, product_dtype='float32'):
   )  # fmt: skip
   x = tf.zeros([1, 1, 6])
   conditioning = layers.Encoded(tf.zeros([1, 1, 3]), tf.zeros([1, 2]))
-  stack(x, conditioning, stack.initial_state(1))
+  stack(x, conditioning=conditioning, state=stack.initial_state(1))
   return randomize(stack)
 
 
@@ -43,12 +43,14 @@ def test_what_is_held_is_the_same_repeated(returns_gates, dtype, generator):
   x = generator.normal(size=(2, 12, 6)).astype(np.float32)
   local = generator.normal(size=(2, 3, 3)).astype(np.float32)
   global_ = generator.normal(size=(2, 2)).astype(np.float32)
-  held = layers.Encoded(None, tf.constant(global_), tf.constant(local))
-  repeated = layers.Encoded(tf.repeat(held.held, 4, axis=1), held.global_)
-  found, expected = (
-    tf.cast(stack(x, told, stack.initial_state(2)).output, tf.float32).numpy()
-    for told in (held, repeated)
-  )
+  held = layers.Encoded(tf.constant(local), tf.constant(global_), hold=4)
+  repeated = layers.Encoded(np.repeat(local, 4, axis=1), held.global_)
+
+  def output(told):
+    found = stack(x, conditioning=told, state=stack.initial_state(2))
+    return tf.cast(found.output, tf.float32).numpy()
+
+  found, expected = output(held), output(repeated)
   tolerance = {'float32': 1e-5, 'bfloat16': 0.02}[dtype]
   error = np.sqrt(np.mean((found - expected) ** 2) / np.mean(expected**2))
   assert error < tolerance
@@ -129,7 +131,7 @@ def test_skip_connections_are_a_sum_over_blocks(generator):
   )  # fmt: skip
   x = generator.normal(size=(2, 9, 1)).astype(np.float32)
   state = net.initial_state(2, 1)
-  net(x, layers.UNCONDITIONED, state)
+  net(x, conditioning=layers.UNCONDITIONED, state=state)
   randomize(net)
   gates, _ = net.before_head(x, layers.UNCONDITIONED, state)
   by_block = np.split(net.skip.kernel.numpy(), 3)
@@ -140,7 +142,9 @@ def test_skip_connections_are_a_sum_over_blocks(generator):
   hidden = relu(total) @ net.hidden.kernel + net.hidden.bias
   expected = relu(hidden) @ net.output_layer.kernel + net.output_layer.bias
   np.testing.assert_allclose(
-    net(x, layers.UNCONDITIONED, state)[0], expected, atol=1e-4
+    net(x, conditioning=layers.UNCONDITIONED, state=state)[0],
+    expected,
+    atol=1e-4,
   )
 
 

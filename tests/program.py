@@ -1,11 +1,15 @@
 """`train_main.py` as a user runs it, in miniature, for end-to-end tests."""
 
 import json
+import os
 import pathlib
+import re
+import signal
 import subprocess
 import sys
 
 from conftest import miniature
+import numpy as np
 import tensorflow as tf
 
 from wavenet_tf import config as config_lib
@@ -49,6 +53,25 @@ def run(workdir, *flags, expect=0):
   return done
 
 
+def interrupt(workdir, *flags, at):
+  """Ctrl-C as soon as standard error matches the pattern `at`."""
+  process = subprocess.Popen(
+    command(workdir, *flags),
+    stderr=subprocess.PIPE,
+    stdout=subprocess.DEVNULL,
+    bufsize=0,
+  )
+  seen = b''
+  while not re.search(at, seen):
+    chunk = os.read(process.stderr.fileno(), 4096)
+    assert chunk, seen
+    seen += chunk
+  process.send_signal(signal.SIGINT)
+  seen += process.communicate(timeout=120)[1]
+  assert process.returncode == 130, seen
+  assert b'the same command continues' in seen
+
+
 def refused(workdir, *flags, words):
   done = run(workdir, *flags, expect=1)
   assert 'Traceback' not in done.stderr, done.stderr
@@ -68,3 +91,11 @@ def variables(folder):
     for name in reader.get_variable_to_shape_map()
     if 'save_counter' not in name and 'OBJECT_GRAPH' not in name
   }
+
+
+def assert_same_variables(folder, other):
+  """Of the last checkpoints of two folders, bit for bit."""
+  expected, found = variables(folder), variables(other)
+  assert expected.keys() == found.keys()
+  for name, value in expected.items():
+    np.testing.assert_array_equal(value, found[name], err_msg=name)

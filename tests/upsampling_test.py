@@ -1,11 +1,11 @@
 """Upsampling: its margin, and what a transposed convolution says."""
 
-from conftest import randomize
+from conftest import miniature, randomize
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from wavenet_tf import upsampling
+from wavenet_tf import teacher, upsampling
 from wavenet_tf.config import ConditioningConfig, MARGIN_FRAMES
 
 
@@ -45,6 +45,16 @@ def test_the_reach_is_that_of_a_changed_frame(method, factors):
   assert np.flatnonzero(changed).tolist() == [
     *range(at - reach, at + reach + 1)
   ]
+
+
+@pytest.mark.parametrize('method', ['transposed', 'repeat'])
+def test_features_of_another_length_than_the_audio_are_refused(method):
+  """Not stretched over it."""
+  config = miniature(conditioning__upsampler=method)
+  model = teacher.build_teacher(config)
+  told = upsampling.example_conditioning(config, frames=1)
+  with pytest.raises(tf.errors.InvalidArgumentError):
+    model(tf.zeros([1, 2 * config.audio.hop_samples]), told)
 
 
 def test_transposed_stage_is_a_transposed_convolution(generator):

@@ -58,7 +58,7 @@ class ContextStack(keras.layers.Layer):
     return tf.reshape(waveform, [tf.shape(waveform)[0], -1, self.pool_samples])
 
   def call(self, frames, state):
-    return self.network(frames, UNCONDITIONED, state)
+    return self.network(frames, conditioning=UNCONDITIONED, state=state)
 
   def step(self, kernels, frame, rings, j):
     """Context `[B, channels]` of frame j from `frame` j - 1; next rings."""

@@ -90,8 +90,8 @@ def dependences(teacher) -> tuple[Dependence, Dependence]:
   )
   plain(
     tf.zeros([1, 1, stack.residual_channels]),
-    layers.UNCONDITIONED,
-    plain.initial_state(1),
+    conditioning=layers.UNCONDITIONED,
+    state=plain.initial_state(1),
   )
   return (
     measure_dependence(plain.blocks),

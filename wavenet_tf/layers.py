@@ -10,6 +10,7 @@ streaming. Training is one long chunk; generation, one sample at a time, keeps
 the same state in ring buffers while its loop runs (`DilatedStack.step`).
 """
 
+import dataclasses
 from typing import NamedTuple
 
 import keras
@@ -46,37 +47,34 @@ class Conditioning(NamedTuple):
     )
 
 
-class Encoded(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Encoded:
   """`Conditioning` as a network hears it (`upsampling.ConditioningEncoder`).
 
+  Layers take it by name: Keras wants no number among positional arguments.
+
   Attributes:
-    local: float32 `[B, T, C]` at audio rate, or None.
+    local: float32 `[B, T / hold, C]`, or None.
     global_: float32 `[B, E]`, or None.
-    held: float32 `[B, F, C]` in place of `local`, each row for T / F samples,
-      or None.
+    hold: samples that each row of `local` is for; 1 is audio rate.
   """
 
   local: tf.Tensor | None = None
   global_: tf.Tensor | None = None
-  held: tf.Tensor | None = None
+  hold: int = 1
 
   def beside(self, local) -> 'Encoded':
     """With further local channels `[B, T, .]`; all are at audio rate then."""
-    known = self.local
-    if self.held is not None:
-      known = hold(self.held, tf.shape(local)[1])
-    if known is not None:
-      local = tf.concat([known, local], -1)
+    if self.local is not None:
+      local = tf.concat([self.at_audio_rate(self.local), local], -1)
     return Encoded(local, self.global_)
+
+  def at_audio_rate(self, rows):
+    """Rows `[B, T / hold, .]` -> `[B, T, .]`."""
+    return tf.repeat(rows, self.hold, axis=1) if self.hold > 1 else rows
 
 
 UNCONDITIONED = Encoded()
-
-
-def hold(rows, samples):
-  """Rows `[B, F, .]` -> `[B, samples, .]`, each for samples / F."""
-  frames = rows.shape[1] or tf.maximum(tf.shape(rows)[1], 1)
-  return tf.repeat(rows, samples // frames, axis=1)
 
 
 class StackOutput(NamedTuple):
@@ -252,15 +250,15 @@ class DilatedStack(keras.layers.Layer):
     )
 
   def call(self, x, conditioning: Encoded, state):
-    held = conditioning.held is not None
-    # What holds for many samples is multiplied once for all of them.
-    bias = self.project(conditioning) if held else self._bias(conditioning)
+    if conditioning.hold > 1:
+      # What holds for many samples is multiplied once for all of them.
+      local, bias = None, self.project(conditioning)
+    else:
+      local, bias = conditioning.local, self._bias(conditioning)
 
     def run(i, x, state):
-      told = self._of(i, bias)
-      if held:
-        told = hold(told, x.shape[1] or tf.shape(x)[1])
-      return self.blocks[i](x, conditioning.local, told, state)
+      told = conditioning.at_audio_rate(self._of(i, bias))
+      return self.blocks[i](x, local, told, state)
 
     return self._run(run, x, state)
 
@@ -268,18 +266,16 @@ class DilatedStack(keras.layers.Layer):
     """What conditioning adds to the products of all blocks, for `step`.
 
     Args:
-      conditioning: with time first in `local` or `held` if `time_axis` is 0.
+      conditioning: with time first in `local` if `time_axis` is 0.
       time_axis: 0 or 1.
 
     Returns:
       `[B, rows, layers * width]`, or `[rows, B, ...]`, with as many rows as
-      `local` or `held` has; one with a global vector alone. None without any
+      `local` has; one with a global vector alone. None without any
       conditioning.
     """
     projected = self._bias(conditioning, time_axis)
     local = conditioning.local
-    if local is None:
-      local = conditioning.held
     if local is not None:
       # V_f, V_g of every block at once.
       kernels = [b.convolution.kernels()[1] for b in self.blocks]

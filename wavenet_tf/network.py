@@ -136,7 +136,7 @@ class CausalNetwork(keras.layers.Layer):
     """
     shifted = tf.concat([state.previous, x], 1)
     x, entrance = self.entrance(shifted[:, :-1], state.entrance)
-    output = self.stack(x, conditioning, state.stack)
+    output = self.stack(x, conditioning=conditioning, state=state.stack)
     state = NetworkState(shifted[:, -1:], entrance, output.state)
     return output.output, state
 
@@ -178,8 +178,10 @@ class ConditionedRings(NamedTuple):
 
 
 def conditioned_rings(net: CausalNetwork, conditioning, state):
-  """State of a chunk and `layers.Encoded` at audio rate, ready for steps."""
+  """State of a chunk and `layers.Encoded`, ready for steps."""
   projected = net.stack.project(conditioning)
+  if projected is not None:
+    projected = conditioning.at_audio_rate(projected)
   return ConditionedRings(
     net.kernels(),
     () if projected is None else (projected,),

@@ -7,6 +7,7 @@ is the same that a forward pass over a chunk takes and returns.
 """
 
 from collections.abc import Iterable, Iterator
+import dataclasses
 import itertools
 import os
 from typing import NamedTuple
@@ -187,10 +188,10 @@ class _Steps:
     if teacher.context:
       shape = [noise.shape[1], noise.shape[0], teacher.context.channels]
       encoded = encoded.beside(tf.zeros(shape))
-    # Time first, while it is small.
-    encoded = encoded._replace(
-      local=_time_first(encoded.local), held=_time_first(encoded.held)
-    )
+    self._hold = encoded.hold
+    if encoded.local is not None:  # Time first, while it is small.
+      local = tf.transpose(encoded.local, [1, 0, 2])
+      encoded = dataclasses.replace(encoded, local=local)
     self._projected = teacher.network.stack.project(encoded, time_axis=0)
 
   def run(self, first, count, heard, carry: _Carry) -> _Carry:
@@ -221,16 +222,11 @@ class _Steps:
   def _conditioning(self, t, heard):
     if self._projected is None:
       return heard
-    rows = self._projected.shape[0]
-    if rows == 1:
+    if self._projected.shape[0] == 1:
       row = self._projected[0]
     else:
-      row = tf.gather(self._projected, t // (self._noise.shape[0] // rows))
+      row = tf.gather(self._projected, t // self._hold)
     return row if heard is None else row + heard
-
-
-def _time_first(x):
-  return None if x is None else tf.transpose(x, [1, 0, 2])
 
 
 def _joined(chunks, features, config) -> np.ndarray:

@@ -86,7 +86,7 @@ class Student(keras.Model):
 
   def flows(self, conditioning: Conditioning):
     """The chain as bijectors, in the order in which noise passes them."""
-    encoded = self.encoder.at_audio_rate(conditioning)
+    encoded = self.encoder(conditioning)
     return [
       flows.InverseAutoregressiveFlow(self._function(i, encoded))
       for i in range(len(self.networks))
@@ -125,7 +125,9 @@ class Student(keras.Model):
 
   def _parameters(self, i, x, encoded, state):
     """-> location and log-scale of flow i, `[B, T]`, and its next state."""
-    outputs, state = self.networks[i](x[..., None], encoded, state)
+    outputs, state = self.networks[i](
+      x[..., None], conditioning=encoded, state=state
+    )
     return (*self._read(i, outputs), state)
 
   def _read(self, i, outputs):

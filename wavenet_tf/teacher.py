@@ -175,7 +175,7 @@ class Teacher(keras.Model):
     told = self.encoder(conditioning)
     if heard is not None:
       told = told.beside(heard)
-    return self.network(x, told, state)
+    return self.network(x, conditioning=told, state=state)
 
   def flow(self, conditioning: Conditioning):
     """A WaveNet with one continuous component, read as a flow of its noise.
@@ -206,7 +206,7 @@ class Teacher(keras.Model):
         'A teacher with a context stack is not read as a flow here: expected '
         'context.cycles=0.'
       )
-    encoded = self.encoder.at_audio_rate(conditioning)
+    encoded = self.encoder(conditioning)
 
     def read(parameters):
       _, loc, log_scale = output.split(parameters)
@@ -215,7 +215,9 @@ class Teacher(keras.Model):
     def whole(waveform):
       state = self.initial_state(tf.shape(waveform)[0])
       return read(
-        self.network(self.encode(waveform), encoded, state.network)[0]
+        self.network(
+          self.encode(waveform), conditioning=encoded, state=state.network
+        )[0]
       )
 
     def step(previous, state, t):

@@ -56,17 +56,7 @@ class ConditioningEncoder(keras.layers.Layer):
         )
       parts.append(layer(given) if layer else None)
     local, global_ = parts
-    if self.upsampler and self.upsampler.hold > 1:
-      return Encoded(None, global_, held=local)
-    return Encoded(local, global_)
-
-  def at_audio_rate(self, conditioning: Conditioning) -> Encoded:
-    """`call`, what is held being repeated."""
-    encoded = self(conditioning)
-    if encoded.held is None:
-      return encoded
-    local = tf.repeat(encoded.held, self.upsampler.hold, axis=1)
-    return Encoded(local, encoded.global_)
+    return Encoded(local, global_, self.upsampler.hold if self.upsampler else 1)
 
 
 class ConditioningUpsampler(keras.layers.Layer):
