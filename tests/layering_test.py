@@ -17,7 +17,7 @@ LAYERS = [
   ],
   ['distributions', 'losses', 'context', 'validation'],
   ['teacher', 'student', 'classifier', 'objectives', 'health'],
-  ['sampling', 'diagnosis'],
+  ['sampling', 'diagnosis', 'weights'],
   ['training', 'evaluation', 'export', 'report', 'baseline'],
   ['figures_audio', 'figures_block', 'figures_fields'],
   ['figures', 'speaker_recognition'],

@@ -20,6 +20,7 @@ import tensorflow as tf
 import tqdm
 
 from wavenet_tf.config import TrainingConfig, UserError
+from wavenet_tf.weights import WeightVector
 
 _KEPT_CHECKPOINTS = 3
 _READ_METRICS_EVERY_STEPS = 10
@@ -43,7 +44,7 @@ class Trainer:
   """Adam, gradient clipping, a weight average, and a guard against NaN.
 
   Args:
-    model: owns the variables that are trained.
+    model: owns the variables that are trained; set before the trainer is made.
     loss_fn: (batch, seed int32 [2]) -> (loss, metrics); pure.
     training: schedule and rhythm.
     folder: for checkpoints and TensorBoard summaries.
@@ -66,15 +67,15 @@ class Trainer:
     self._loss_fn = loss_fn
     self._training = training
     self._folder = folder
-    self._variables = model.trainable_variables
+    self._weights = WeightVector(model.trainable_variables)
     self._optimizer = keras.optimizers.Adam(_schedule(training))
-    self._optimizer.build(self._variables)
-    self._average = [tf.Variable(v.value) for v in self._variables]
+    self._optimizer.build([self._weights.variable])
+    self._average = tf.Variable(self._weights.variable.value)
     self._step = tf.Variable(0, dtype=tf.int64)
     self._bad_steps = tf.Variable(0, dtype=tf.int64)
     self._skipped_steps = tf.Variable(0, dtype=tf.int64)
     self._checkpoint = tf.train.Checkpoint(
-      weights=[v.value for v in self._variables],
+      weights=self._weights.variable.value,
       optimizer=[v.value for v in self._optimizer.variables],
       average=self._average,
       step=self._step,
@@ -96,6 +97,7 @@ class Trainer:
   def restore(self) -> None:
     """Continues from the newest checkpoint that can be read, if any."""
     restore_newest(self._checkpoint, self._folder)
+    self._weights.assign(self._weights.variable.value)
 
   def run(
     self,
@@ -156,13 +158,13 @@ class Trainer:
     )
     with tf.GradientTape() as tape:
       loss, metrics = self._loss_fn(batch, seed)
-    gradients = tape.gradient(loss, [v.value for v in self._variables])
-    gradients, norm = tf.clip_by_global_norm(
-      gradients, self._training.clip_norm
+    gradient = self._weights.join(tape.gradient(loss, self._weights.parts))
+    [gradient], norm = tf.clip_by_global_norm(
+      [gradient], self._training.clip_norm
     )
     finite = tf.math.is_finite(loss) & tf.math.is_finite(norm)
     # A bad step moves nothing, neither weights nor moments nor average.
-    tf.cond(finite, lambda: self._apply(gradients), lambda: None)
+    tf.cond(finite, lambda: self._apply(gradient), lambda: None)
     one = tf.constant(1, tf.int64)
     bad = tf.where(finite, 0 * one, one)
     self._bad_steps.assign(bad * (self._bad_steps + 1))
@@ -176,15 +178,16 @@ class Trainer:
       metrics,
     )
 
-  def _apply(self, gradients):
-    self._optimizer.apply(gradients, self._variables)
+  def _apply(self, gradient):
+    weights = self._weights.variable
+    self._optimizer.apply([gradient], [weights])
+    self._weights.assign(weights.value)
     # Early on the average follows quickly, so that it forgets the start.
     steps = tf.cast(self._step, tf.float32)
     decay = tf.minimum(
       self._training.average_decay, (1.0 + steps) / (10.0 + steps)
     )
-    for average, variable in zip(self._average, self._variables):
-      average.assign(decay * average + (1.0 - decay) * variable.value)
+    self._average.assign(decay * self._average + (1.0 - decay) * weights.value)
 
   def _check(self, result):
     bad = int(result.bad_steps)
@@ -277,14 +280,14 @@ def load_average(model: keras.Model, folder: pathlib.Path) -> keras.Model:
   Raises:
     UserError: if the folder has no checkpoint.
   """
-  average = [tf.Variable(v.value) for v in model.trainable_variables]
+  weights = WeightVector(model.trainable_variables)
+  average = tf.Variable(weights.variable.value)
   checkpoint = tf.train.Checkpoint(average=average)
   if not restore_newest(checkpoint, folder):
     raise UserError(
       f'{folder} has no checkpoint; run --mode=train_{folder.name} first.'
     )
-  for variable, value in zip(model.trainable_variables, average):
-    variable.assign(value)
+  weights.assign(average)
   model.trainable = False
   return model
 
