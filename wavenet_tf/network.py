@@ -117,6 +117,10 @@ class CausalNetwork(keras.layers.Layer):
       bias_initializer=keras.initializers.Constant(list(output_bias)),
     )
 
+  def build(self, input_shape):
+    """Every layer makes its variables when it is called first."""
+    self.built = True
+
   def initial_state(self, batch, channels):
     return NetworkState(
       tf.zeros([batch, 1, channels]),

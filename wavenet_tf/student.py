@@ -65,6 +65,10 @@ class Student(keras.Model):
       for i in range(chain)
     ]
 
+  def build(self, input_shape):
+    """Every layer makes its variables when it is called first."""
+    self.built = True
+
   def initial_state(self, batch) -> tuple[network.NetworkState, ...]:
     """One state per flow: nothing was heard yet."""
     return tuple(net.initial_state(batch, 1) for net in self.networks)

@@ -76,6 +76,10 @@ class Teacher(keras.Model):
       name='network',
     )
 
+  def build(self, input_shape):
+    """Every layer makes its variables when it is called first."""
+    self.built = True
+
   @property
   def input_channels(self) -> int:
     return self.sizes.mu_law_levels if self.sizes.input == 'one_hot' else 1
