@@ -22,7 +22,6 @@ from wavenet_tf import config as config_lib
 from wavenet_tf.config import UserError
 from wavenet_tf.layers import Conditioning
 
-MIXTURE = {}
 MEL = {}
 TEXT = {'conditioning__local': 'linguistic'}
 NOTHING = {
@@ -35,7 +34,6 @@ HELD = {'conditioning__upsampler': 'repeat'}
 BOTH = {'conditioning__globals': ('speaker', 'tags')}
 
 COMBINATIONS = {
-  'mel': MEL | MIXTURE,
   'mel, speaker, context, relu': MEL
   | SPEAKER
   | CONTEXT
@@ -50,7 +48,6 @@ COMBINATIONS = {
   | CONTEXT
   | ONE_HOT
   | {'conditioning__log_f0': False},
-  'nothing': NOTHING,
   'nothing, context': NOTHING | CONTEXT,
   'speaker and tags alone, context': NOTHING | BOTH | CONTEXT,
   'tags alone, context, one-hot': NOTHING | TAGS | CONTEXT | ONE_HOT,
