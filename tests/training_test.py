@@ -131,6 +131,18 @@ def test_a_finished_run_does_nothing(tmp_path):
   assert again.steps_done == 12
 
 
+def test_a_weight_that_the_loss_does_not_see_stays(tmp_path):
+  model = make_model()
+  first, last = model.layers
+
+  def loss_fn(batch, seed):
+    return tf.reduce_mean(first(batch.levels) ** 2), {}
+
+  training.Trainer(model, loss_fn, settings(steps=3), tmp_path).run(batches())
+  np.testing.assert_array_equal(last.kernel, np.ones([5, 1]))
+  assert (first.kernel.numpy() != 1.0).all()
+
+
 def spoiled(start, stop):
   for step, batch in enumerate(batches()):
     if start <= step < stop:

@@ -158,7 +158,11 @@ class Trainer:
     )
     with tf.GradientTape() as tape:
       loss, metrics = self._loss_fn(batch, seed)
-    gradient = self._weights.join(tape.gradient(loss, self._weights.parts))
+    # A weight that the loss does not see stays as it is.
+    gradients = tape.gradient(
+      loss, self._weights.parts, unconnected_gradients='zero'
+    )
+    gradient = self._weights.join(gradients)
     [gradient], norm = tf.clip_by_global_norm(
       [gradient], self._training.clip_norm
     )
