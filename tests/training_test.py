@@ -70,9 +70,9 @@ def everything(trainer):
   return [
     v.numpy()
     for v in (
-      trainer._checkpoint.weights,
+      trainer._checkpoint.weight_vector,
       *trainer._checkpoint.optimizer,
-      trainer._checkpoint.average,
+      trainer._checkpoint.average_vector,
       *trainer._weights.parts,
     )
   ]
@@ -237,11 +237,24 @@ def test_load_average_gives_the_average_and_freezes(tmp_path):
   trainer = trainer_in(tmp_path)
   trainer.run(batches())
   model = training.load_average(make_model(), tmp_path)
-  average = trainer._checkpoint.average.numpy()
+  average = trainer._checkpoint.average_vector.numpy()
   found = np.concatenate([v.numpy().ravel() for v in model.variables])
   np.testing.assert_array_equal(found, average)
   assert not model.trainable_variables
-  assert (trainer._checkpoint.weights.numpy() != average).any()
+  assert (trainer._checkpoint.weight_vector.numpy() != average).any()
+
+
+def test_a_checkpoint_of_other_contents_is_not_taken_for_one(tmp_path):
+  """Of 0.3.0, where weights and average were lists of variables."""
+  lists = {
+    name: [v.value for v in make_model().trainable_variables]
+    for name in ('weights', 'average')
+  }
+  tf.train.Checkpoint(**lists).write(str(tmp_path / 'ckpt-1'))
+  with pytest.raises(UserError, match='none of its checkpoints can be read'):
+    training.load_average(make_model(), tmp_path)
+  with pytest.raises(UserError, match='none of its checkpoints can be read'):
+    trainer_in(tmp_path).restore()
 
 
 def test_a_model_without_a_checkpoint(tmp_path):

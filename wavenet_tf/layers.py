@@ -51,12 +51,13 @@ class Conditioning(NamedTuple):
 class Encoded:
   """`Conditioning` as a network hears it (`upsampling.ConditioningEncoder`).
 
-  Layers take it by name: Keras wants no number among positional arguments.
+  Layers take it by name: Keras allows nothing but tensors by position.
 
   Attributes:
     local: float32 `[B, T / hold, C]`, or None.
     global_: float32 `[B, E]`, or None.
-    hold: samples that each row of `local` is for; 1 is audio rate.
+    hold: samples that each row of `local` is for; 1 is audio rate, and where
+      `local` is None.
   """
 
   local: tf.Tensor | None = None

@@ -23,7 +23,7 @@ def keep_freed() -> bool:
   Example:
     ```python
     memory.keep_freed()
-    Trainer(...).train(...)
+    Trainer(...).run(...)
     ```
   """
   if platform.libc_ver()[0] != 'glibc':

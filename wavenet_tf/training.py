@@ -75,9 +75,9 @@ class Trainer:
     self._bad_steps = tf.Variable(0, dtype=tf.int64)
     self._skipped_steps = tf.Variable(0, dtype=tf.int64)
     self._checkpoint = tf.train.Checkpoint(
-      weights=self._weights.variable.value,
+      weight_vector=self._weights.variable.value,
       optimizer=[v.value for v in self._optimizer.variables],
-      average=self._average,
+      average_vector=self._average,
       step=self._step,
       bad_steps=self._bad_steps,
       skipped_steps=self._skipped_steps,
@@ -286,7 +286,7 @@ def load_average(model: keras.Model, folder: pathlib.Path) -> keras.Model:
   """
   weights = WeightVector(model.trainable_variables)
   average = tf.Variable(weights.variable.value)
-  checkpoint = tf.train.Checkpoint(average=average)
+  checkpoint = tf.train.Checkpoint(average_vector=average)
   if not restore_newest(checkpoint, folder):
     raise UserError(
       f'{folder} has no checkpoint; run --mode=train_{folder.name} first.'
