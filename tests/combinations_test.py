@@ -42,7 +42,7 @@ COMBINATIONS = {
   'mel, end of crops': MEL
   | CONTEXT
   | {'context__teacher_samples': 120, 'teacher__score': 'full_context'},
-  'mel, held, speaker': MEL | HELD | SPEAKER,
+  'mel, held, speaker, 8 bits': MEL | HELD | SPEAKER | {'teacher__bits': 8},
   'text': TEXT,
   'text without F0, context, one-hot': TEXT
   | CONTEXT
