@@ -18,10 +18,14 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 import tensorflow as tf
 
-from data import inputs
+from data.conditioning import inputs
 from modes import drawing, judging, learning, runs, speaking
-from wavenet_tf import memory, presets, training
-from wavenet_tf.config import Config, LINGUISTIC, UserError
+from wavenet_tf.configuration import presets
+from wavenet_tf.configuration.choices import LINGUISTIC
+from wavenet_tf.configuration.config import Config
+from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.learning import allocator
+from wavenet_tf.learning.interruption import Interrupted
 
 # pylint: enable=g-import-not-at-top,wrong-import-position
 
@@ -106,13 +110,13 @@ def _define_config_flags() -> None:
       'config',
       Config(),
       'Overrides a field of the preset: --config.teacher.cycles=3. The fields '
-      'are those of wavenet_tf/config.py, the values of presets.py; what is '
-      'shown here as default belongs to no preset.',
+      'are those of wavenet_tf/configuration/, the values of presets.py; what '
+      'is shown here as default belongs to no preset.',
     )
   except KeyError as error:  # Raised here for a field that does not exist.
     sys.exit(
       f'--config: {error.args[0]}; the fields are those of '
-      'wavenet_tf/config.py.'
+      'wavenet_tf/configuration/.'
     )
 
 
@@ -182,12 +186,12 @@ def main(argv):
   tf.get_logger().setLevel('ERROR')
   if len(argv) > 1:
     raise app.UsageError(f'Not a flag: {argv[1]!r}.')
-  memory.keep_freed()
+  allocator.keep_freed()
   try:
     _run()
-  except (training.Interrupted, UserError) as error:
+  except (Interrupted, UserError) as error:
     print(f'\n{error}', file=sys.stderr)
-    return 130 if isinstance(error, training.Interrupted) else 1
+    return 130 if isinstance(error, Interrupted) else 1
   except (OSError, tf.errors.OpError) as error:
     print(f'\n{_system_error(error)}', file=sys.stderr)
     return 1

@@ -17,9 +17,9 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 # pylint: disable=g-import-not-at-top,wrong-import-position
 from absl import app, flags
 
-from benchmarks import machine, peers, processes, results, table
+from benchmarks import machine, peers, pinned, results, table
 from benchmarks.settings import Settings
-from wavenet_tf.config import UserError
+from wavenet_tf.configuration.errors import UserError
 
 # pylint: enable=g-import-not-at-top,wrong-import-position
 
@@ -96,7 +96,7 @@ def _run(names):
   measured = []
   for name in _with_steps(names):
     for threads in (FLAGS.threads,) if FLAGS.threads else _TABLES[name]:
-      found = processes.measure(
+      found = pinned.measure(
         name,
         dataclasses.replace(settings, threads=threads),
         _training_rates(measured),

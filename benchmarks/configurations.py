@@ -10,10 +10,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from data.dataset import Batch
-from wavenet_tf import config as config_lib
-from wavenet_tf import presets, validation
-from wavenet_tf.config import AudioConfig, Config, MARGIN_FRAMES
+from data.shards.crops import Batch
+from wavenet_tf.configuration import presets
+from wavenet_tf.configuration.choices import MU_LAW
+from wavenet_tf.configuration.config import Config, override
+from wavenet_tf.configuration.corpus import AudioConfig, MARGIN_FRAMES
+from wavenet_tf.configuration.validation import validate
 
 # Loudness of speech, on the scale of 16-bit levels.
 _LEVEL_DEVIATION = 1600.0
@@ -24,8 +26,8 @@ _OUTPUT_SCALE = 0.1
 
 def autoregressive() -> Config:
   """20 layers, R 64, S 128, kernel 2, 256 mu-law levels, 80 mels, 16 kHz."""
-  return validation.validate(
-    config_lib.override(
+  return validate.validate(
+    override(
       presets.preset('small'),
       {
         'audio.sample_rate_hz': 16000,
@@ -39,7 +41,7 @@ def autoregressive() -> Config:
         'teacher.residual_channels': 64,
         'teacher.gate_channels': 64,
         'teacher.skip_channels': 128,
-        'teacher.output': config_lib.MU_LAW,
+        'teacher.output': MU_LAW,
         'student.flow_layers': (),
         'train_teacher.batch_size': 4,
         'train_teacher.crop_samples': 8000,
@@ -50,8 +52,8 @@ def autoregressive() -> Config:
 
 def single_flow(upsampler: str = 'transposed') -> Config:
   """A student of one flow, 30 layers, 64 channels, kernel 3, at 22.05 kHz."""
-  return validation.validate(
-    config_lib.override(
+  return validate.validate(
+    override(
       presets.preset('small'),
       {
         'conditioning.channels': 80,

@@ -6,10 +6,12 @@ import tempfile
 from benchmarks import ceilings, configurations, steps
 from benchmarks.results import Lines
 from benchmarks.settings import Settings
-from wavenet_tf import objectives, presets
-from wavenet_tf.config import Config, override, PRODUCT_DTYPES
-from wavenet_tf.student import build_student
-from wavenet_tf.teacher import build_teacher
+from wavenet_tf.configuration import presets
+from wavenet_tf.configuration.choices import PRODUCT_DTYPES
+from wavenet_tf.configuration.config import Config, override
+from wavenet_tf.learning import objectives
+from wavenet_tf.networks.student import build_student
+from wavenet_tf.networks.teacher import build_teacher
 
 
 def measure(settings: Settings, config: Config | None = None) -> Lines:

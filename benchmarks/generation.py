@@ -16,9 +16,9 @@ from benchmarks import (
 )
 from benchmarks.results import Ceiling, Figure, Lines
 from benchmarks.settings import Settings
-from wavenet_tf import sampling
-from wavenet_tf.config import Config
-from wavenet_tf.teacher import build_teacher
+from wavenet_tf.configuration.config import Config
+from wavenet_tf.networks.teacher import build_teacher
+from wavenet_tf.speaking.generation import Generator
 
 _SEED = [1, 2]
 _MEBIBYTE = 2**20
@@ -46,7 +46,7 @@ def measure(
   teacher = configurations.randomize(build_teacher(config))
   found = flops.products(teacher, config.conditioning.upsample_factors)
   waiting = flops.of_a_step(found)
-  generator = sampling.Generator(teacher, config)
+  generator = Generator(teacher, config)
   figures, limits = [], []
   for batch in batches:
     streams = _Streams(generator, config, batch, chunks)
@@ -195,7 +195,7 @@ def _lengths(settings, generator, config, batch):
   return figures
 
 
-def traces(generator: sampling.Generator) -> int:
+def traces(generator: Generator) -> int:
   """How often the chunk was traced, and so compiled, in its life."""
   # There is no public way to the compiled chunk.
   return generator._compiled.experimental_get_tracing_count()

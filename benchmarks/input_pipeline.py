@@ -10,8 +10,13 @@ import numpy as np
 from benchmarks import configurations, harness
 from benchmarks.results import Figure, Lines
 from benchmarks.settings import Settings
-from data import dataset, shards
-from wavenet_tf.config import Config
+from data.shards.batches import training_batches
+from data.shards.crops import Crops
+from data.shards.example import Example
+from data.shards.manifest import make_manifest, read_manifest, write_manifest
+from data.shards.records import ShardWriter
+from data.shards.splits import TRAIN
+from wavenet_tf.configuration.config import Config
 
 
 def measure(
@@ -37,15 +42,13 @@ def measure(
   with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)
     write_corpus(folder, config, utterances, seconds)
-    manifest = shards.read_manifest(folder, config.audio)
+    manifest = read_manifest(folder, config.audio)
     stream = iter(
-      dataset.training_batches(
+      training_batches(
         folder,
         manifest,
-        config,
+        Crops(config, sizes.crop_samples),
         batch_size=sizes.batch_size,
-        crop_samples=sizes.crop_samples,
-        shuffle_megabytes=config.data.shuffle_megabytes,
         seed=0,
       )
     )
@@ -77,23 +80,23 @@ def write_corpus(
   """Shards and manifest of random utterances of different lengths."""
   generator = np.random.default_rng(3)
   audio = config.audio
-  writer = shards.ShardWriter(folder, shards.TRAIN, config.data.shard_megabytes)
+  writer = ShardWriter(folder, TRAIN, config.data.shard_megabytes)
   entries = []
   for index in range(utterances):
     length = int(seconds * generator.uniform(0.5, 1.5) * audio.sample_rate_hz)
     frames = -(-length // audio.hop_samples)
     name = f'utterance-{index}'
     writer.write(
-      shards.Example(
+      Example(
         name,
         generator.integers(-3000, 3000, length).astype(np.int16),
         configurations.features(audio, 1, frames, seed=index)[0].numpy(),
       )
     )
-    entries.append({'name': name, 'split': shards.TRAIN, 'samples': length})
-  shards.write_manifest(
+    entries.append({'name': name, 'split': TRAIN, 'samples': length})
+  write_manifest(
     folder,
-    shards.make_manifest(
+    make_manifest(
       corpus={'audio': dataclasses.asdict(audio)},
       features={
         'local_names': [f'mel_{i}' for i in range(audio.mel_bins)],

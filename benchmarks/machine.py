@@ -7,7 +7,7 @@ import platform
 import re
 import time
 
-from wavenet_tf.config import UserError
+from wavenet_tf.configuration.errors import UserError
 
 _PACKAGES = ('tensorflow', 'keras', 'tensorflow-probability', 'numpy')
 _TELLING_FLAGS = re.compile(r'(avx|amx|fma|sse4|f16c|neon|asimd|sve|bf16)')

@@ -13,7 +13,7 @@ import tempfile
 from typing import NamedTuple
 
 from benchmarks import harness, results
-from wavenet_tf.config import UserError
+from wavenet_tf.configuration.errors import UserError
 
 _WORKER = pathlib.Path(__file__).with_name('peer_worker.py')
 

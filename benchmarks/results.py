@@ -6,7 +6,7 @@ import pathlib
 from typing import NamedTuple
 
 from benchmarks import harness
-from wavenet_tf import config as config_lib
+from wavenet_tf.configuration.files import write_text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,4 +122,4 @@ def write(path: pathlib.Path, machine: dict, tables: list[Table]) -> None:
     'machine': machine,
     'tables': [table.to_json() for table in tables],
   }
-  config_lib.write_text(path, json.dumps(content, indent=1) + '\n')
+  write_text(path, json.dumps(content, indent=1) + '\n')

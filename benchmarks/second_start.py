@@ -8,8 +8,8 @@ import tempfile
 import time
 
 from benchmarks import machine, processes
-from wavenet_tf import memory
-from wavenet_tf.config import Config
+from wavenet_tf.configuration.config import Config
+from wavenet_tf.learning import allocator
 
 
 def seconds(threads: int, config: Config) -> dict[str, float]:
@@ -29,15 +29,15 @@ def _first_chunk(threads, config, cache):
     '--tf_xla_persistent_cache_prefix=benchmark'
   )
   machine.pin(threads)
-  memory.keep_freed()
+  allocator.keep_freed()
   # pylint: disable=g-import-not-at-top
   from benchmarks import configurations
-  from wavenet_tf import sampling
-  from wavenet_tf.teacher import build_teacher
+  from wavenet_tf.networks.teacher import build_teacher
+  from wavenet_tf.speaking.generation import Generator
 
   # pylint: enable=g-import-not-at-top
   teacher = configurations.randomize(build_teacher(config))
-  generator = sampling.Generator(teacher, config)
+  generator = Generator(teacher, config)
   features = configurations.features(
     config.audio, 1, config.evaluate.chunk_frames
   )

@@ -9,8 +9,9 @@ from benchmarks import ceilings, configurations, flops, harness
 from benchmarks.flops import Product
 from benchmarks.peers import Peer
 from benchmarks.results import Figure
-from wavenet_tf import training
-from wavenet_tf.config import Config, TrainingConfig
+from wavenet_tf.configuration.config import Config
+from wavenet_tf.configuration.learning import TrainingConfig
+from wavenet_tf.learning.trainer import Trainer
 
 # Products of a learning network: forward, to the input, to the weights; a
 # frozen one needs no gradient of its weights.
@@ -35,7 +36,7 @@ class Step:
     batch,
     folder: pathlib.Path,
   ):
-    self._trainer = training.Trainer(model, loss_fn, settings, folder)
+    self._trainer = Trainer(model, loss_fn, settings, folder)
     self._batch = batch
     self.samples = int(np.prod(batch.levels.shape))
 

@@ -14,9 +14,11 @@ from benchmarks import (
 )
 from benchmarks.results import Figure, Lines
 from benchmarks.settings import Settings
-from wavenet_tf import presets, sampling
-from wavenet_tf.config import Config, override, PRODUCT_DTYPES
-from wavenet_tf.student import build_student
+from wavenet_tf.configuration import presets
+from wavenet_tf.configuration.choices import PRODUCT_DTYPES
+from wavenet_tf.configuration.config import Config, override
+from wavenet_tf.networks.student import build_student
+from wavenet_tf.speaking.synthesis import NOISE_BLOCK_FRAMES, Synthesizer
 
 
 def measure(
@@ -96,11 +98,9 @@ class _Speaker:
     )
     self.samples = self.frames * audio.hop_samples
     self._mel = configurations.features(audio, 1, self.frames)
-    self._synthesizer = sampling.Synthesizer(student, config)
+    self._synthesizer = Synthesizer(student, config)
     # A stream needs more than a chunk, or its length would be no stream's.
-    self._long = configurations.features(
-      audio, 1, 2 * sampling.NOISE_BLOCK_FRAMES
-    )
+    self._long = configurations.features(audio, 1, 2 * NOISE_BLOCK_FRAMES)
 
   def speak(self):
     """In chunks that XLA compiled, as `generate` and `evaluate` do."""

@@ -12,9 +12,10 @@ from benchmarks import (
 )
 from benchmarks.results import Lines
 from benchmarks.settings import Settings
-from wavenet_tf import objectives
-from wavenet_tf.config import Config, FLOAT32, override, PRODUCT_DTYPES
-from wavenet_tf.teacher import build_teacher
+from wavenet_tf.configuration.choices import FLOAT32, PRODUCT_DTYPES
+from wavenet_tf.configuration.config import Config, override
+from wavenet_tf.learning import objectives
+from wavenet_tf.networks.teacher import build_teacher
 
 
 def measure(settings: Settings, config: Config | None = None) -> Lines:

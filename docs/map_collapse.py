@@ -29,11 +29,12 @@ from matplotlib import pyplot as plt
 import numpy as np
 import tensorflow as tf
 
-from wavenet_tf import config as config_lib
-from wavenet_tf import losses, noise, presets
-from wavenet_tf.config import Config
-from wavenet_tf.student import build_student
-from wavenet_tf.upsampling import example_conditioning
+from wavenet_tf.configuration import presets
+from wavenet_tf.configuration.config import Config, override
+from wavenet_tf.learning import losses
+from wavenet_tf.networks.student import build_student
+from wavenet_tf.networks.upsampling import example_conditioning
+from wavenet_tf.signal import noise
 
 # pylint: enable=g-import-not-at-top,wrong-import-position
 
@@ -62,7 +63,7 @@ class Course(NamedTuple):
 
 def miniature() -> Config:
   """A student of two flows of three layers, which trains in seconds."""
-  return config_lib.override(
+  return override(
     presets.preset('tiny'),
     {
       'audio.hop_samples': 20,

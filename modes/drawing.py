@@ -3,11 +3,11 @@
 import pathlib
 import sys
 
-from data import shards
+from data.shards.splits import TRAIN
 from modes.runs import Run
-from wavenet_tf import config as config_lib
-from wavenet_tf import figures as figures_lib
-from wavenet_tf.config import UserError
+from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.configuration.saved_config import load_config
+from wavenet_tf.showing.figures import pages as figures_lib
 
 # Recordings whose samples are counted.
 _MOST_RECORDINGS = 5_000
@@ -28,7 +28,7 @@ def figures(run: Run, compare_workdir: str | None) -> None:
   other = None
   if compare_workdir:
     other = _source(_compared_run(run, compare_workdir), example.name)
-  recordings = run.spread(shards.TRAIN, _MOST_RECORDINGS)
+  recordings = run.spread(TRAIN, _MOST_RECORDINGS)
   folder = run.workdir / 'figures'
   pictures = figures_lib.draw(
     folder,
@@ -48,7 +48,7 @@ def _compared_run(run, compare_workdir):
       f'--compare_workdir: {path} does not exist; name the --workdir of a run '
       'with a trained teacher.'
     )
-  config = config_lib.load(path)
+  config = load_config(path)
   rates = [c.audio.sample_rate_hz for c in (run.config, config)]
   if rates[0] != rates[1]:
     raise UserError(

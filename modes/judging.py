@@ -2,9 +2,17 @@
 
 import pathlib
 
-from data import dataset, decoding, shards
+from data.recordings import decoding
+from data.shards.batches import validation_batches
+from data.shards.crops import Crops, FrameLabels
+from data.shards.example import Example
+from data.shards.splits import TRAIN, VALIDATION
 from modes.runs import Run
-from wavenet_tf import baseline, evaluation, report, speaker_recognition
+from wavenet_tf.judging import baseline, evaluation, speakers
+from wavenet_tf.judging.classification import classifier_accuracy
+from wavenet_tf.judging.copies import copies
+from wavenet_tf.showing import report, tables
+from wavenet_tf.showing.spectrograms import save_spectrograms
 
 
 def evaluate(run: Run) -> None:
@@ -24,14 +32,14 @@ def evaluate(run: Run) -> None:
     config,
     models,
     examples,
-    dataset.validation_batches(
-      examples, config, config.train_student.crop_samples
+    validation_batches(
+      examples, Crops(config, config.train_student.crop_samples)
     )
     if has_student
     else [],
     sum(
       u['flac_bytes']
-      for u in run.manifest.of_split(shards.VALIDATION)
+      for u in run.manifest.of_split(VALIDATION)
       if u['name'] in names
     ),
   )
@@ -39,39 +47,37 @@ def evaluate(run: Run) -> None:
     shortened(run, example, config.evaluate.audio_seconds)
     for example in examples[: config.evaluate.audio_utterances]
   ]
-  copied = evaluation.copies(config, models, chosen)
+  copied = copies(config, models, chosen)
   results.update(copied.results)
   if any((run.workdir / 'classifier').glob('ckpt-*.index')):
     results['classifier'] = measure_classifier(run)
-  results['speaker_recognition'] = speaker_recognition.recognise(
+  results['speaker_recognition'] = speakers.recognise(
     teacher,
     config,
-    run.spread(shards.VALIDATION, config.evaluate.utterances),
+    run.spread(VALIDATION, config.evaluate.utterances),
     run.manifest.features['global_names'],
   )
   pictures, sounds = _write_samples(run, copied.waveforms)
-  rows = report.rows(results, run.workdir)
+  rows = tables.rows(results, run.workdir)
   report.write(run.workdir / 'report', results, rows, pictures, sounds)
-  print(report.table(rows))
+  print(tables.table(rows))
 
 
 def measure_classifier(run: Run) -> dict:
   """Accuracies on validation utterances, and what log-mels alone reach."""
   config = run.config
-  kind = config.classifier.labels
-  frame_samples = config.classifier.frame_samples(config.audio.sample_rate_hz)
+  frames = FrameLabels(
+    config.classifier.labels,
+    config.classifier.frame_samples(config.audio.sample_rate_hz),
+  )
 
   def labels_of(example):
-    return dataset.frame_labels(
-      example, 0, len(example.levels), kind, frame_samples
-    ).numpy()
+    return frames.of(example, 0, len(example.levels)).numpy()
 
-  examples = run.spread(shards.VALIDATION, config.evaluate.utterances)
+  examples = run.spread(VALIDATION, config.evaluate.utterances)
   labels = [labels_of(example) for example in examples]
-  measured = evaluation.classifier_accuracy(
-    run.classifier(), config, examples, labels
-  )
-  learned = run.spread(shards.TRAIN, baseline.MOST_RECORDINGS)
+  measured = classifier_accuracy(run.classifier(), config, examples, labels)
+  learned = run.spread(TRAIN, baseline.MOST_RECORDINGS)
   measured['baseline'] = baseline.measure(
     config,
     [baseline.Recording(e.levels, labels_of(e)) for e in learned],
@@ -80,7 +86,7 @@ def measure_classifier(run: Run) -> dict:
   return measured
 
 
-def shortened(run: Run, example: shards.Example, seconds: float):
+def shortened(run: Run, example: Example, seconds: float):
   """The first seconds of an example, in whole chunks; 0 keeps all of it."""
   chunk = run.config.evaluate.chunk_frames
   hop = run.config.audio.hop_samples
@@ -103,5 +109,5 @@ def _write_samples(run, waveforms):
       sounds.append(folder / f'{stem}_{voice}.wav')
       decoding.write_wav(sounds[-1], waveform, run.config.audio.sample_rate_hz)
     pictures.append(folder / f'{stem}.png')
-    report.save_spectrograms(pictures[-1], by_voice, run.config.audio)
+    save_spectrograms(pictures[-1], by_voice, run.config.audio)
   return pictures, sounds

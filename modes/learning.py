@@ -6,24 +6,27 @@ import pathlib
 from absl import logging
 import tensorflow as tf
 
-from data import dataset, preparation, prosody, shards
+from data.shards import preparation, prosody_training
+from data.shards.batches import training_batches, validation_batches
+from data.shards.crops import Crops, FrameLabels
+from data.shards.manifest import MANIFEST
+from data.shards.splits import TRAIN, VALIDATION
 from modes.judging import measure_classifier, shortened
 from modes.runs import Run
-from wavenet_tf import (
-  audio,
-  diagnosis,
-  health,
-  objectives,
-  report,
-  sampling,
-  training,
-  validation,
-)
-from wavenet_tf import classifier as classifier_lib
-from wavenet_tf import config as config_lib
-from wavenet_tf import export as export_lib
-from wavenet_tf import teacher as teacher_lib
-from wavenet_tf.config import LINGUISTIC, UserError
+from wavenet_tf.configuration.choices import LINGUISTIC
+from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.configuration.files import write_text
+from wavenet_tf.configuration.validation.networks import validate_classifier
+from wavenet_tf.judging.health import diagnosis, measurement
+from wavenet_tf.learning import objectives
+from wavenet_tf.learning.trainer import Trainer
+from wavenet_tf.networks import classifier as classifier_lib
+from wavenet_tf.networks import teacher as teacher_lib
+from wavenet_tf.showing import tables, tensorboard
+from wavenet_tf.signal import quantization
+from wavenet_tf.speaking import export as export_lib
+from wavenet_tf.speaking.generation import Generator
+from wavenet_tf.speaking.synthesis import Synthesizer
 
 _SAMPLE_CORPUS = pathlib.Path(__file__).parents[1] / 'data' / 'sample'
 
@@ -38,7 +41,7 @@ def prepare(run: Run, data_dir: str | None) -> Run:
   Returns:
     The run, with what its models need to know of the corpus.
   """
-  if (run.data / shards.MANIFEST).exists():
+  if (run.data / MANIFEST).exists():
     manifest = run.manifest
     folder = manifest.corpus['folder']
     if data_dir and str(pathlib.Path(data_dir).resolve()) != folder:
@@ -53,8 +56,8 @@ def prepare(run: Run, data_dir: str | None) -> Run:
   run = run.with_found(manifest)
   run.save()
   print(
-    f'Data: {len(manifest.of_split(shards.TRAIN))} training and '
-    f'{len(manifest.of_split(shards.VALIDATION))} validation utterances, '
+    f'Data: {len(manifest.of_split(TRAIN))} training and '
+    f'{len(manifest.of_split(VALIDATION))} validation utterances, '
     f'{manifest.corpus["seconds"]:.0f} s at '
     f'{run.config.audio.sample_rate_hz} Hz, {len(manifest.rejected)} '
     'files left out.'
@@ -70,9 +73,9 @@ def train_prosody(run: Run) -> None:
       f'no prosody is predicted, expected {LINGUISTIC!r}; prepare a new '
       '--workdir with that.'
     )
-  trained = prosody.train(run.data, run.manifest)
+  trained = prosody_training.train(run.data, run.manifest)
   trained.save(run.prosody_file)
-  errors = prosody.evaluate(trained, run.data, run.manifest)
+  errors = prosody_training.evaluate(trained, run.data, run.manifest)
   line = (
     f'Prosody: durations of {errors.phones} phones within '
     f'{errors.duration_ms:.0f} ms RMS (spread {errors.duration_spread_ms:.0f} '
@@ -105,7 +108,7 @@ def train_teacher(run: Run) -> None:
     )
   run.seed_initial_weights(run.config.train_teacher)
   teacher = teacher_lib.build_teacher(run.config)
-  generate = sampling.Generator(teacher, run.config)
+  generate = Generator(teacher, run.config)
   objective = objectives.teacher_objective(teacher)
   # What the context stack hears before the teacher's part of a crop.
   past = run.config.train_teacher.crop_samples - run.config.teacher_samples
@@ -130,7 +133,7 @@ def train_student(run: Run) -> None:
   _print_receptive_field(run, 'Student', run.config.student)
   teacher = run.teacher()
   student = run.untrained_student(teacher)
-  synthesize = sampling.Synthesizer(student, run.config)
+  synthesize = Synthesizer(student, run.config)
   _train(
     run,
     'student',
@@ -150,17 +153,16 @@ def train_student(run: Run) -> None:
 def _health_watch(run, teacher, student):
   """-> step -> the student's health, into TensorBoard and as warnings."""
   config = run.config
-  batches = dataset.validation_batches(
-    run.validation(health.CROPS),
-    config,
-    config.train_student.crop_samples,
+  batches = validation_batches(
+    run.validation(measurement.CROPS),
+    Crops(config, config.train_student.crop_samples),
   )
-  measure = health.measurer(teacher, student, batches, config)
+  measure = measurement.measurer(teacher, student, batches, config)
 
   def watch(step):
-    measurement = measure()
-    health.write_summaries(measurement, step)
-    for warning in diagnosis.warnings(measurement.health):
+    measured = measure()
+    tensorboard.write_health(measured, step)
+    for warning in diagnosis.warnings(measured.health):
       logging.warning('Student at step %d: %s', step, warning)
 
   return watch
@@ -169,7 +171,7 @@ def _health_watch(run, teacher, student):
 def train_classifier(run: Run) -> None:
   """Frames of raw audio -> the labels that the corpus brings."""
   sizes, settings = run.config.classifier, run.config.train_classifier
-  validation.validate_classifier(run.config)
+  validate_classifier(run.config)
   if (
     settings.steps != run.saved.train_classifier.steps
     and run.config.distillation.is_perceptual
@@ -198,7 +200,7 @@ def train_classifier(run: Run) -> None:
   run.seed_initial_weights(settings)
   classifier = classifier_lib.build_classifier(run.config, len(classes))
   run.classes_path.parent.mkdir(exist_ok=True)
-  config_lib.write_text(run.classes_path, json.dumps(classes) + '\n')
+  write_text(run.classes_path, json.dumps(classes) + '\n')
   objective = objectives.classifier_objective(
     classifier, sizes.next_sample_weight
   )
@@ -207,15 +209,14 @@ def train_classifier(run: Run) -> None:
     'classifier',
     classifier,
     objective,
-    label_kind=sizes.labels,
-    frame_samples=classifier.frame_samples,
+    labels=FrameLabels(sizes.labels, classifier.frame_samples),
   )
   measured = measure_classifier(run)
-  print(report.table(report.classifier_rows(measured)))
+  print(tables.table(tables.classifier_rows(measured)))
 
 
 def _train(
-  run, name, model, objective, synthesize=None, watch=None, **batches_as
+  run, name, model, objective, synthesize=None, watch=None, **crops_as
 ):
   """Trains one model; each checkpoint is also a sound in TensorBoard.
 
@@ -226,28 +227,25 @@ def _train(
     objective: (batch, seed) -> (loss, metrics).
     synthesize: (features, seed) -> waveform, or None where nothing speaks.
     watch: called with the step after the sound of each checkpoint, or None.
-    **batches_as: see `dataset.training_batches`.
+    **crops_as: see `crops.Crops`.
   """
   settings = getattr(run.config, f'train_{name}')
   # A command that the data refuses leaves the run as it was.
   manifest = run.manifest
   # An interrupted run goes on with what was asked for now.
   run.save()
-  trainer = training.Trainer(model, objective, settings, run.workdir / name)
+  trainer = Trainer(model, objective, settings, run.workdir / name)
   trainer.restore()
   if trainer.steps_done >= settings.steps:
     print(f'{name.capitalize()}: {trainer.steps_done} steps done.')
     return
-  batches = dataset.training_batches(
+  batches = training_batches(
     run.data,
     manifest,
-    run.config,
+    Crops(run.config, settings.crop_samples, **crops_as),
     batch_size=settings.batch_size,
-    crop_samples=settings.crop_samples,
-    shuffle_megabytes=run.config.data.shuffle_megabytes,
     seed=settings.seed,
     start_step=trainer.steps_done,
-    **batches_as,
   )
   if synthesize is None:
     trainer.run(batches)
@@ -260,9 +258,9 @@ def _train(
       (0, step),
       tf.constant(example.global_[None]),
     )[0]
-    report.write_tensorboard_audio(
+    tensorboard.write_audio(
       {
-        'recording': audio.waveform_from_levels(example.levels).numpy(),
+        'recording': quantization.waveform_from_levels(example.levels).numpy(),
         name: waveform[: len(example.levels)],
       },
       run.config.audio,

@@ -7,14 +7,21 @@ import json
 import pathlib
 import random
 
-from data import shards
-from data.conditioning import Conditioning
-from wavenet_tf import classifier as classifier_lib
-from wavenet_tf import config as config_lib
-from wavenet_tf import presets, same_run, training, validation
-from wavenet_tf import student as student_lib
-from wavenet_tf import teacher as teacher_lib
-from wavenet_tf.config import Config, UserError
+from data.conditioning.extractor import FeatureExtractor
+from data.shards.example import Example
+from data.shards.manifest import Manifest, read_manifest
+from data.shards.records import read_examples
+from data.shards.splits import VALIDATION
+from wavenet_tf.configuration import presets
+from wavenet_tf.configuration.choices import LINGUISTIC
+from wavenet_tf.configuration.config import Config, flatten, override
+from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.configuration.saved_config import load_config, save_config
+from wavenet_tf.configuration.validation import existing_run, validate
+from wavenet_tf.learning import checkpoints
+from wavenet_tf.networks import classifier as classifier_lib
+from wavenet_tf.networks import student as student_lib
+from wavenet_tf.networks import teacher as teacher_lib
 
 _MODES_OF_A_NEW_RUN = ('all', 'prepare')
 # What `prepare` finds in a corpus.
@@ -37,36 +44,38 @@ class Run:
     return self.workdir / 'data'
 
   @functools.cached_property
-  def manifest(self) -> shards.Manifest:
+  def manifest(self) -> Manifest:
     """Of the data, every shard of which is verified."""
     return self._manifest(verify=True)
 
   @functools.cached_property
-  def told(self) -> Conditioning:
+  def told(self) -> FeatureExtractor:
     """What the models of this run are told beside the waveform."""
-    return Conditioning.from_manifest(self._manifest(verify=False), self.config)
+    return FeatureExtractor.from_manifest(
+      self._manifest(verify=False), self.config
+    )
 
   def _manifest(self, verify):
-    manifest = shards.read_manifest(self.data, self.config.audio, verify=verify)
-    Conditioning.from_manifest(manifest, self.config)
+    manifest = read_manifest(self.data, self.config.audio, verify=verify)
+    FeatureExtractor.from_manifest(manifest, self.config)
     return manifest
 
   @property
   def prosody_file(self) -> pathlib.Path:
     return self.workdir / 'prosody.npz'
 
-  def validation(self, count: int, every: int = 1) -> list[shards.Example]:
-    examples = shards.read_examples(self.data, self.manifest, shards.VALIDATION)
+  def validation(self, count: int, every: int = 1) -> list[Example]:
+    examples = read_examples(self.data, self.manifest, VALIDATION)
     return list(itertools.islice(examples, 0, count * every, every))
 
-  def spread(self, split: str, count: int) -> list[shards.Example]:
+  def spread(self, split: str, count: int) -> list[Example]:
     """At most `count` examples, from all over a split."""
     every = -(-len(self.manifest.of_split(split)) // count)
-    examples = shards.read_examples(self.data, self.manifest, split)
+    examples = read_examples(self.data, self.manifest, split)
     return list(itertools.islice(examples, 0, None, every))
 
   def teacher(self) -> teacher_lib.Teacher:
-    return training.load_average(
+    return checkpoints.load_average(
       teacher_lib.build_teacher(self.config), self.workdir / 'teacher'
     )
 
@@ -76,7 +85,7 @@ class Run:
         'student.flow_layers: found (), so this run has no student; give its '
         'flows and train it, or use --model=teacher.'
       )
-    return training.load_average(
+    return checkpoints.load_average(
       student_lib.build_student(self.config), self.workdir / 'student'
     )
 
@@ -96,20 +105,20 @@ class Run:
     """
     random.seed(settings.seed)
 
-  def with_found(self, manifest: shards.Manifest) -> 'Run':
+  def with_found(self, manifest: Manifest) -> 'Run':
     """The same, with the channels that a corpus brings its models."""
     local = manifest.local_channels
-    if self.config.conditioning.local != config_lib.LINGUISTIC:
+    if self.config.conditioning.local != LINGUISTIC:
       local = 0
     found = dict(zip(_FOUND_FIELDS, (local, manifest.global_channels)))
     return dataclasses.replace(
       self,
-      config=config_lib.override(self.config, found),
-      saved=config_lib.override(self.saved, found),
+      config=override(self.config, found),
+      saved=override(self.saved, found),
     )
 
   def save(self) -> None:
-    config_lib.save(self.config, self.workdir / 'config.json')
+    save_config(self.config, self.workdir / 'config.json')
 
   @property
   def classes_path(self) -> pathlib.Path:
@@ -120,7 +129,7 @@ class Run:
     classes = []
     if self.classes_path.exists():
       classes = json.loads(self.classes_path.read_text('utf-8'))
-    return training.load_average(
+    return checkpoints.load_average(
       classifier_lib.build_classifier(self.config, max(1, len(classes))),
       self.workdir / 'classifier',
     )
@@ -147,7 +156,7 @@ class Run:
         f'{field}: {path} does not exist; name the --workdir in which '
         '--mode=train_classifier was run.'
       )
-    config = config_lib.load(path)
+    config = load_config(path)
     rates = [c.audio.sample_rate_hz for c in (self.config, config)]
     if rates[0] != rates[1]:
       raise UserError(
@@ -184,17 +193,17 @@ def open_run(
         f'--workdir: {path} does not exist; run --mode=prepare '
         'or --mode=all first.'
       )
-    config = config_lib.override(presets.preset(preset or 'tiny'), overrides)
-    validation.validate(config)
+    config = override(presets.preset(preset or 'tiny'), overrides)
+    validate.validate(config)
     return Run(config, workdir, config)
-  saved = config_lib.load(path)
+  saved = load_config(path)
   base = saved
   if preset:
-    flat = config_lib.flatten(saved)
-    base = config_lib.override(
+    flat = flatten(saved)
+    base = override(
       presets.preset(preset), {field: flat[field] for field in _FOUND_FIELDS}
     )
-  asked = config_lib.override(base, overrides)
-  same_run.check_same_run(saved, asked, workdir)
-  validation.validate(asked)
+  asked = override(base, overrides)
+  existing_run.check_same_run(saved, asked, workdir)
+  validate.validate(asked)
   return Run(asked, workdir, saved)

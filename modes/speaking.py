@@ -4,10 +4,13 @@ import pathlib
 import sys
 from typing import NamedTuple
 
-from data import copies, decoding, inputs
+from data.conditioning import inputs
+from data.recordings import copies, decoding
 from modes.runs import Run
-from wavenet_tf import audio, sampling
-from wavenet_tf.config import UserError
+from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.signal import quantization
+from wavenet_tf.speaking.generation import Generator
+from wavenet_tf.speaking.synthesis import Synthesizer
 
 
 class Request(NamedTuple):
@@ -90,9 +93,9 @@ class _Voice:
     self._run = run
     self._seed = (request.seed, 0)
     self._synthesize = (
-      sampling.Generator(run.teacher(), run.config)
+      Generator(run.teacher(), run.config)
       if request.model == 'teacher'
-      else sampling.Synthesizer(run.student(), run.config)
+      else Synthesizer(run.student(), run.config)
     )
 
   def __call__(self, wish, target):
@@ -103,8 +106,8 @@ class _Voice:
     rate = self._run.config.audio.sample_rate_hz
     decoding.write_wav(target, speech, rate)
     line = f'{target}: {len(speech) / rate:.2f} s'
-    line += f', {audio.rms_dbfs(speech):.1f} dBFS'
+    line += f', {quantization.rms_dbfs(speech):.1f} dBFS'
     if asked.levels is not None:
-      recording = audio.waveform_from_levels(asked.levels).numpy()
-      line += f' (input {audio.rms_dbfs(recording):.1f} dBFS)'
+      recording = quantization.waveform_from_levels(asked.levels).numpy()
+      line += f' (input {quantization.rms_dbfs(recording):.1f} dBFS)'
     print(f'{line}.')

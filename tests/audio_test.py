@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from wavenet_tf import audio
-from wavenet_tf.config import AudioConfig
+from wavenet_tf.configuration.corpus import AudioConfig
+from wavenet_tf.signal import quantization, spectra
+from wavenet_tf.signal.framing import frame_count
 
 AUDIO = AudioConfig(
   sample_rate_hz=8000,
@@ -46,23 +47,25 @@ def undecided(levels):
 
 
 ENCODERS = {
-  'eager': audio.mu_law_encode,
-  'compiled': tf.function(audio.mu_law_encode, jit_compile=True),
+  'eager': quantization.mu_law_encode,
+  'compiled': tf.function(quantization.mu_law_encode, jit_compile=True),
 }
 ENCODE = pytest.mark.parametrize('encode', ENCODERS.values(), ids=ENCODERS)
 
 
 def test_levels_survive_the_waveform():
   levels = np.arange(-32768, 32768)
-  waveform = audio.waveform_from_levels(levels)
-  np.testing.assert_array_equal(audio.levels_from_waveform(waveform), levels)
+  waveform = quantization.waveform_from_levels(levels)
+  np.testing.assert_array_equal(
+    quantization.levels_from_waveform(waveform), levels
+  )
   assert waveform.numpy().min() == -1.0
   assert waveform.numpy().max() < 1.0
 
 
 def test_levels_clip_beyond_full_scale():
   np.testing.assert_array_equal(
-    audio.levels_from_waveform(tf.constant([-1.5, 1.0, 2.0])),
+    quantization.levels_from_waveform(tf.constant([-1.5, 1.0, 2.0])),
     [-32768, 32767, 32767],
   )
 
@@ -119,7 +122,9 @@ def test_mu_law_is_monotone_odd_and_clips(levels, encode):
 def test_decoding_is_within_half_a_step_of_what_was_encoded(levels, encode):
   """Half a step of 2 / (levels - 1), in the companded domain."""
   x = np.linspace(-1, 1, 100_001).astype(np.float32)
-  decoded = audio.mu_law_decode(encode(tf.constant(x), levels), levels).numpy()
+  decoded = quantization.mu_law_decode(
+    encode(tf.constant(x), levels), levels
+  ).numpy()
   error = np.abs(code_position(decoded, levels) - code_position(x, levels))
   assert error.max() <= 0.5 + 2 * undecided(levels)
   assert error.max() > 0.49  # No finer than it has to be.
@@ -130,7 +135,7 @@ def test_decoding_is_the_inverse_formula(levels):
   codes = np.arange(levels)
   y = 2 * codes / (levels - 1) - 1
   expected = np.sign(y) * (float(levels) ** np.abs(y) - 1) / (levels - 1)
-  decoded = audio.mu_law_decode(codes, levels).numpy()
+  decoded = quantization.mu_law_decode(codes, levels).numpy()
   np.testing.assert_allclose(decoded, expected, rtol=1e-4, atol=1e-7)
   np.testing.assert_allclose(decoded, -decoded[::-1], rtol=1e-4, atol=1e-7)
   assert (decoded[0], decoded[-1]) == pytest.approx((-1, 1), abs=1e-6)
@@ -139,21 +144,23 @@ def test_decoding_is_the_inverse_formula(levels):
 @pytest.mark.parametrize('levels', [4, 256, 1024])
 def test_every_mu_law_code_comes_back(levels):
   codes = np.arange(levels)
-  waveform = audio.mu_law_decode(codes, levels)
-  np.testing.assert_array_equal(audio.mu_law_encode(waveform, levels), codes)
+  waveform = quantization.mu_law_decode(codes, levels)
+  np.testing.assert_array_equal(
+    quantization.mu_law_encode(waveform, levels), codes
+  )
   assert (np.diff(waveform) > 0).all()
 
 
 def test_mu_law_of_the_extremes():
   np.testing.assert_array_equal(
-    audio.mu_law_encode(tf.constant([-1.0, 0.0, 1.0, -2.0, 2.0])),
+    quantization.mu_law_encode(tf.constant([-1.0, 0.0, 1.0, -2.0, 2.0])),
     [0, 128, 255, 0, 255],
   )
 
 
 def test_stft_of_a_full_scale_sine_peaks_at_one():
   sine = np.sin(2 * np.pi * 1000 / 8000 * np.arange(4096))
-  magnitude = audio.stft_magnitude(
+  magnitude = spectra.stft_magnitude(
     tf.constant(sine[None], tf.float32), 512, 128
   )
   assert np.max(magnitude) == pytest.approx(1.0, rel=2e-2)
@@ -162,7 +169,7 @@ def test_stft_of_a_full_scale_sine_peaks_at_one():
 def test_stft_magnitude_has_a_gradient_in_silence():
   silence = tf.Variable(tf.zeros([1, 1024]))
   with tf.GradientTape() as tape:
-    total = tf.reduce_sum(audio.stft_magnitude(silence, 256, 64))
+    total = tf.reduce_sum(spectra.stft_magnitude(silence, 256, 64))
   assert np.isfinite(tape.gradient(total, silence).numpy()).all()
 
 
@@ -203,21 +210,21 @@ def log_mel_reference(x, config):
 @pytest.mark.parametrize('samples', [79, 80, 81, 1000, 1600])
 def test_log_mel_agrees_with_numpy(samples):
   x = np.random.default_rng(samples).normal(0, 0.1, samples)
-  features = audio.log_mel(tf.constant(x[None], tf.float32), AUDIO)[0]
+  features = spectra.log_mel(tf.constant(x[None], tf.float32), AUDIO)[0]
   reference = log_mel_reference(x, AUDIO)
-  assert features.shape == (audio.frame_count(samples, 80), 20)
+  assert features.shape == (frame_count(samples, 80), 20)
   np.testing.assert_allclose(features, reference, atol=2e-3)
 
 
 def test_log_mel_of_silence_is_the_floor():
-  features = audio.log_mel(tf.zeros([2, 800]), AUDIO)
+  features = spectra.log_mel(tf.zeros([2, 800]), AUDIO)
   np.testing.assert_allclose(features, AUDIO.log_mel_floor, rtol=1e-6)
 
 
 def test_loudness_of_a_full_scale_sine():
   sine = np.sin(np.linspace(0, 200 * np.pi, 100000, endpoint=False))
-  assert audio.rms_dbfs(sine) == pytest.approx(-3.0103, abs=1e-3)
-  assert audio.rms_dbfs(np.zeros(10)) == -120.0
+  assert quantization.rms_dbfs(sine) == pytest.approx(-3.0103, abs=1e-3)
+  assert quantization.rms_dbfs(np.zeros(10)) == -120.0
 
 
 if __name__ == '__main__':

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from wavenet_tf import augmentation
+from wavenet_tf.signal import augmentation
 
 FRAME = 10
 

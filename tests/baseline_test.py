@@ -4,7 +4,9 @@ from conftest import miniature
 import numpy as np
 import pytest
 
-from wavenet_tf import audio, baseline, report
+from wavenet_tf.judging import baseline
+from wavenet_tf.showing import tables
+from wavenet_tf.signal import quantization, spectra
 
 FRAME = 80
 
@@ -53,8 +55,8 @@ def test_frames_of_two_tones_are_told_apart(generator):
 def test_clip_features_are_means_and_deviations(generator):
   settings = miniature().audio
   levels = tone(0, 1000, generator)
-  mel = audio.log_mel(
-    audio.waveform_from_levels(levels[None]), settings
+  mel = spectra.log_mel(
+    quantization.waveform_from_levels(levels[None]), settings
   )[0].numpy()  # fmt: skip
   found = baseline.clip_features(levels, settings).reshape(4, -1)
   np.testing.assert_allclose(found[0], mel.mean(0), atol=1e-5)
@@ -99,7 +101,7 @@ def test_the_report_sets_it_beside_the_classifier():
     'frames': 4, 'frame_accuracy': 0.5, 'frame_majority_share': 0.25,
     'baseline': {'unit': 'clip', 'learned': 9, 'measured': 8, 'accuracy': 0.75},
   }  # fmt: skip
-  name, value = report.classifier_rows(measured)[-1]
+  name, value = tables.classifier_rows(measured)[-1]
   assert name == 'log-mel baseline, clips'
   assert value.startswith('75.0 % of 8 words')
 

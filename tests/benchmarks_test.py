@@ -32,9 +32,10 @@ from benchmarks import (
 from benchmarks.flops import Product
 from benchmarks.results import Ceiling, Figure, Peer, Table
 from benchmarks.settings import Settings
-from wavenet_tf.config import MU_LAW, UserError
-from wavenet_tf.student import build_student
-from wavenet_tf.teacher import build_teacher
+from wavenet_tf.configuration.choices import MU_LAW
+from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.networks.student import build_student
+from wavenet_tf.networks.teacher import build_teacher
 
 SETTINGS = Settings(
   threads=1, repeats=1, stream_seconds=(0.02, 0.04), second_start=False

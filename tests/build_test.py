@@ -1,8 +1,8 @@
-"""BUILD says what the imports say."""
+"""The BUILD files say what the imports say, one file a folder."""
 
 import ast
 
-from project_imports import imports_of, MODULES, ROOT
+from project_imports import folder_of, imports_of, MODULES, ROOT
 import pytest
 
 _PACKAGES = {
@@ -14,26 +14,40 @@ _PACKAGES = {
 }
 
 
+def name_of(module):
+  """Of its target: the file's, or the folder's for an `__init__`."""
+  return module.rpartition('/')[2]
+
+
 def targets():
-  """BUILD is valid Python syntax: name -> rule and its arguments."""
+  """BUILD is valid Python syntax: module -> rule and its arguments."""
   found = {}
-  for node in ast.parse((ROOT / 'BUILD').read_text()).body:
-    call = node.value
-    if isinstance(call, ast.Call) and call.func.id.startswith('py_'):
-      arguments = {
-        k.arg: ast.literal_eval(k.value)
-        for k in call.keywords
-        if k.arg != 'data'
-      }
-      found[arguments.pop('name')] = {'rule': call.func.id, **arguments}
+  for folder in sorted({folder_of(module) for module in MODULES}):
+    text = (ROOT / folder / 'BUILD').read_text('utf-8')
+    for node in ast.parse(text).body:
+      call = node.value
+      if isinstance(call, ast.Call) and call.func.id.startswith('py_'):
+        arguments = {
+          k.arg: ast.literal_eval(k.value)
+          for k in call.keywords
+          if k.arg != 'data'
+        }
+        name = arguments.pop('name')
+        inside = f'{folder}/{name}'.strip('/')
+        module = inside if inside in MODULES else folder
+        found[module] = {'rule': call.func.id, **arguments}
   return found
 
 
 TARGETS = targets()
 
 
-def label(name):
-  return f':{name}' if name in MODULES else f'@pip//{_PACKAGES.get(name, name)}'
+def label(name, folder):
+  """As `folder` calls what an import reaches."""
+  if name not in MODULES:
+    return f'@pip//{_PACKAGES.get(name, name)}'
+  there = folder_of(name)
+  return f'{"" if there == folder else f"//{there}"}:{name_of(name)}'
 
 
 def test_every_module_has_a_target():
@@ -42,9 +56,7 @@ def test_every_module_has_a_target():
 
 @pytest.mark.parametrize('module', MODULES)
 def test_deps_are_the_direct_imports(module):
-  expected = {
-    label(name) for name in imports_of(module) if name not in ('data',)
-  }
+  expected = {label(name, folder_of(module)) for name in imports_of(module)}
   assert set(TARGETS[module].get('deps', [])) == expected
 
 
@@ -57,7 +69,7 @@ def test_rule_and_source_fit(module):
   elif "__name__ == '__main__'" in MODULES[module].read_text():
     rule = 'py_binary'
   assert target['rule'] == rule
-  assert target['srcs'] == [f'{module}.py']
+  assert target['srcs'] == [MODULES[module].name]
 
 
 def test_every_package_of_build_is_required():
@@ -75,3 +87,7 @@ def test_every_package_of_build_is_required():
     if dep.startswith('@pip//')
   }
   assert used <= required
+
+
+if __name__ == '__main__':
+  raise SystemExit(pytest.main([__file__]))

@@ -17,10 +17,11 @@ import pytest
 from teacher_test import VARIANTS
 import tensorflow as tf
 
-from wavenet_tf import config as config_lib
-from wavenet_tf import convolution, layers, network, presets
-from wavenet_tf.config import MARGIN_FRAMES
-from wavenet_tf.layers import Conditioning, UNCONDITIONED
+from wavenet_tf.configuration import presets
+from wavenet_tf.configuration.corpus import MARGIN_FRAMES
+from wavenet_tf.configuration.networks import TeacherConfig
+from wavenet_tf.networks import blocks, causal_network, convolution
+from wavenet_tf.networks.conditioning import Conditioning, UNCONDITIONED
 
 
 class Reach(NamedTuple):
@@ -146,7 +147,7 @@ def field_of(kernel_size, dilations):
 def test_stack_hears_its_reach_and_the_present(sizes, returns_gates):
   kernel_size, *cycles = sizes
   dilations = dilations_of(*cycles)
-  stack = layers.DilatedStack(dilations, 5, 4, kernel_size, returns_gates)
+  stack = blocks.DilatedStack(dilations, 5, 4, kernel_size, returns_gates)
   stack(
     tf.zeros([1, 1, 5]),
     conditioning=UNCONDITIONED,
@@ -167,7 +168,7 @@ def test_stack_hears_its_reach_and_the_present(sizes, returns_gates):
 
 def build_network(kernel_size, dilations, skip_channels, inputs=1, outputs=2):
   random.seed(0)
-  net = network.CausalNetwork(
+  net = causal_network.CausalNetwork(
     dilations=dilations,
     kernel_size=kernel_size,
     residual_channels=5,
@@ -384,7 +385,7 @@ def test_the_probes_see_rows_apart():
 def test_fields_of_the_papers():
   """The table of 1609.03499 sec. 2.1: 1 + (k - 1) sum d, plus the entrance."""
   for kernel_size, cycles, field in (2, 3, 3070), (2, 1, 1024), (3, 3, 6139):
-    sizes = config_lib.TeacherConfig(
+    sizes = TeacherConfig(
       cycles=cycles, layers_per_cycle=10, kernel_size=kernel_size
     )
     assert sizes.receptive_field_samples == field + kernel_size - 1

@@ -8,11 +8,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data.dataset import Batch
-from data.labels import Segments
-from data.shards import Example
-from wavenet_tf import audio, evaluation, objectives
-from wavenet_tf.classifier import build_classifier
+from data.shards.crops import Batch
+from data.shards.example import Example
+from data.text.labels import Segments
+from wavenet_tf.judging.classification import (
+  _frame_log_probs,
+  classifier_accuracy,
+)
+from wavenet_tf.learning import objectives
+from wavenet_tf.networks.classifier import build_classifier
+from wavenet_tf.signal import quantization
 
 CLASSES = 4
 FRAME = 80
@@ -105,7 +110,7 @@ def test_losses_equal_numpy(classifier, generator):
   batch = random_batch(generator, [[0, -1, 2, 3, 1], [-1, -1, 1, 1, 0]])
   objective = objectives.classifier_objective(classifier, 0.5)
   loss, metrics = objective(batch, None)
-  output = classifier(audio.waveform_from_levels(batch.levels))
+  output = classifier(quantization.waveform_from_levels(batch.levels))
   log_prob = tf.nn.log_softmax(output.logits).numpy()
   known = np.argwhere(batch.labels.numpy() >= 0)
   picked = [log_prob[b, f, batch.labels[b, f]] for b, f in known]
@@ -219,9 +224,7 @@ def test_two_tones_are_told_apart(generator):
     examples.append(Example(str(i), levels, None, segments={'words': whole}))
     labels.append(np.full(frames, i % 2))
   labels[0][:3] = -1
-  measured = evaluation.classifier_accuracy(
-    classifier, config, examples, labels
-  )
+  measured = classifier_accuracy(classifier, config, examples, labels)
   assert measured['frame_accuracy'] == 1
   assert measured['clip_accuracy'] == 1
   assert measured['frames'] == 4 + 8 + 13 + 21 + 40
@@ -264,10 +267,10 @@ def test_dilated_frames_reach_further(generator):
 def test_evaluation_in_chunks_equals_one_pass(classifier, generator):
   config = miniature(classifier__labels='words')
   levels = generator.integers(-3000, 3000, 11 * FRAME + 5).astype(np.int16)
-  (log_prob,) = evaluation._frame_log_probs(
+  (log_prob,) = _frame_log_probs(
     classifier, config, [Example('a', levels, None)]
   )
-  whole = classifier(audio.waveform_from_levels(levels)[None]).logits
+  whole = classifier(quantization.waveform_from_levels(levels)[None]).logits
   np.testing.assert_allclose(
     log_prob, tf.nn.log_softmax(whole)[0], atol=1e-5
   )  # fmt: skip

@@ -18,7 +18,7 @@ import soundfile
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from wavenet_tf import export
+from wavenet_tf.speaking import export
 
 CLIENT = pathlib.Path(__file__).parents[1] / 'serving' / 'client.py'
 

@@ -15,12 +15,14 @@ import pytest
 import soundfile
 import tensorflow as tf
 
-from data import inputs
+from data.conditioning import inputs
 from modes import judging, learning, runs, speaking
-from wavenet_tf import audio, sampling
-from wavenet_tf import config as config_lib
-from wavenet_tf.config import UserError
-from wavenet_tf.layers import Conditioning
+from wavenet_tf.configuration.config import flatten
+from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.signal.framing import pad_margin
+from wavenet_tf.speaking.generation import Generator
+from wavenet_tf.speaking.synthesis import Synthesizer
 
 MEL = {}
 TEXT = {'conditioning__local': 'linguistic'}
@@ -78,7 +80,7 @@ def corpora(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def uncompiled(monkeypatch):
   """XLA takes longer than these models run; `sampling_test.py` compiles."""
-  for voice in sampling.Generator, sampling.Synthesizer:
+  for voice in Generator, Synthesizer:
     monkeypatch.setattr(voice.__init__, '__defaults__', (False,))
 
 
@@ -127,10 +129,10 @@ def assert_cache_is_the_plain_pass(run):
   config, teacher = run.config, run.teacher()
   example = judging.shortened(run, run.validation(1)[0], 0.01)
   features, global_ = example.features[None], example.global_[None]
-  waveform = sampling.Generator(teacher, config)(
+  waveform = Generator(teacher, config)(
     tf.constant(features), [7, 0], tf.constant(global_)
   )
-  told = Conditioning.of(audio.pad_margin(features, config.silence), global_)
+  told = Conditioning.of(pad_margin(features, config.silence), global_)
   again = replayed(teacher, config, waveform, told, [7, 0])
   assert np.mean(np.abs(again - waveform) < 1e-4) > 0.99
 
@@ -193,7 +195,7 @@ def test_a_run_keeps_what_preparation_found(corpora, tmp_path):
     opened(tmp_path / 'run', conditioning__global_channels=3)
   with pytest.raises(UserError, match=r'globals: found \(\), but the rec'):
     learning.train_teacher(opened(tmp_path / 'run', conditioning__globals=()))
-  preset = config_lib.flatten(config)
+  preset = flatten(config)
   overrides = {k: v for k, v in preset.items() if 'channels' not in k}
   sizes = {k: v for k, v in preset.items() if 'channels' in k}
   for name in 'linguistic_channels', 'global_channels':

@@ -8,19 +8,16 @@ import numpy as np
 from prosody_test import write_rules
 import pytest
 
-from data import (
-  corpora,
-  inputs,
-  labels,
-  preparation,
-  prosody,
-  shards,
-  splits,
-  vectors,
-)
-from data.conditioning import Conditioning
-from data.decoding import BadRecording
-from wavenet_tf.config import DataConfig, UserError
+from data.conditioning import inputs, vectors
+from data.conditioning.extractor import FeatureExtractor
+from data.recordings import corpora
+from data.recordings.decoding import BadRecording
+from data.shards import preparation, prosody_training
+from data.shards.records import read_examples
+from data.shards.splits import split_sides, TRAIN, VALIDATION, validation_names
+from data.text import labels
+from wavenet_tf.configuration.corpus import DataConfig
+from wavenet_tf.configuration.errors import UserError
 
 
 def prepare(tmp_path, corpus, **overrides):
@@ -32,8 +29,8 @@ def prepare(tmp_path, corpus, **overrides):
 def examples(tmp_path, manifest):
   return {
     example.name: example
-    for split in (shards.TRAIN, shards.VALIDATION)
-    for example in shards.read_examples(tmp_path / 'data', manifest, split)
+    for split in (TRAIN, VALIDATION)
+    for example in read_examples(tmp_path / 'data', manifest, split)
   }
 
 
@@ -60,7 +57,7 @@ def split(kind, found=None, **fields):
   found = utterances() if found is None else found
   return {
     side: {tuple(n.split('_')) for n, s in sides.items() if s == side}
-    for sides in [splits.sides(found, data)]
+    for sides in [split_sides(found, data)]
     for side in ('train', 'validation', '')
   }
 
@@ -134,7 +131,7 @@ def test_speakers_are_one_hot_in_their_order(tmp_path):
   for name, example in examples(tmp_path, manifest).items():
     expected = np.eye(3)['abc'.index(name.split('_')[1])]
     np.testing.assert_array_equal(example.global_, expected)
-  told = Conditioning.from_manifest(manifest, config)
+  told = FeatureExtractor.from_manifest(manifest, config)
   assert told.speaker_id('b') == 1
   assert told.global_(speaker='c').tolist() == [0, 0, 1]
   with pytest.raises(UserError, match=r"--speaker: found 'x', .* a, b, c"):
@@ -170,7 +167,7 @@ def test_parts_of_the_global_vector_are_joined_in_order(tmp_path):
     '1_a_1.wav': [0, 0, 0, 2, 0.5, 1, 0],
     '1_b_1.wav': [0, 1, 0, 3, 0.5, 0, 1],
   }
-  told = Conditioning.from_manifest(manifest, config)
+  told = FeatureExtractor.from_manifest(manifest, config)
   with pytest.raises(UserError, match="'noisy', expected some of dark, loud"):
     told.global_(speaker='a', tags=['noisy'], vector=np.zeros(2))
   with pytest.raises(
@@ -284,8 +281,8 @@ def test_another_conditioning_than_the_shards(tmp_path):
       distillation__power_average_over_time=True,
     )
     with pytest.raises(UserError, match=rf'conditioning\.{field}: found'):
-      Conditioning.from_manifest(manifest, other)
-  Conditioning.from_manifest(manifest, config)
+      FeatureExtractor.from_manifest(manifest, other)
+  FeatureExtractor.from_manifest(manifest, config)
 
 
 def test_a_recording_without_a_speaker_or_with_another_vector(tmp_path):
@@ -298,7 +295,7 @@ def test_a_recording_without_a_speaker_or_with_another_vector(tmp_path):
   )  # fmt: skip
   ((reason,),) = [[r['reason'] for r in manifest.rejected]]
   assert 'holds 3 numbers, expected 2' in reason and '--' not in reason
-  told = Conditioning.from_manifest(manifest, config)
+  told = FeatureExtractor.from_manifest(manifest, config)
   with pytest.raises(BadRecording, match=r'^x\.wav: has no speaker'):
     told.of_utterance(corpora.Utterance('x', 'x.wav'))
 
@@ -322,7 +319,7 @@ def test_pieces_tile_a_recording_and_its_end_validates(tmp_path):
   ]
   levels = np.concatenate([e.levels for e in found.values()])
   np.testing.assert_array_equal(levels, whole_levels)
-  told = Conditioning.from_manifest(manifest, config)
+  told = FeatureExtractor.from_manifest(manifest, config)
   np.testing.assert_array_equal(
     np.concatenate([e.features for e in found.values()]),
     told.local(whole_levels, None),
@@ -391,19 +388,15 @@ def test_labels_that_say_nothing_beside_the_phone(tmp_path):
 def test_scaling_is_that_of_the_training_split(tmp_path):
   corpus = write_rules(tmp_path / 'corpus', 6)
   (corpus / 'questions.hed').write_text('CQS "n" {*@(\\d+)_*}\n')
-  held_out = splits.validation_names(
-    corpora.read_corpus(corpus).utterances, 0.1, 0
-  )
+  held_out = validation_names(corpora.read_corpus(corpus).utterances, 0.1, 0)
   for path in corpus.glob('*.lab'):
     value = 9 if f'{path.stem}.wav' in held_out else int(path.stem) % 3
     path.write_text(path.read_text().replace('@x_', f'@{value}_'))
   _, manifest = prepare(tmp_path, corpus, conditioning__local='linguistic')
   assert manifest.features['low'][0] == 0 and manifest.features['high'][0] == 2
-  for example in shards.read_examples(
-    tmp_path / 'data', manifest, 'validation'
-  ):
+  for example in read_examples(tmp_path / 'data', manifest, 'validation'):
     assert set(example.features[:, 0]) == {1}
-  for example in shards.read_examples(tmp_path / 'data', manifest, 'train'):
+  for example in read_examples(tmp_path / 'data', manifest, 'train'):
     (value,) = set(example.features[:, 0].tolist())
     assert value == int(example.name[0]) % 3 / 2
     assert example.features.min() >= 0 and example.features.max() <= 1
@@ -428,8 +421,8 @@ def spoken(tmp_path_factory):
   root = tmp_path_factory.mktemp('spoken')
   corpus = write_rules(root / 'corpus')
   config, manifest = prepare(root, corpus, conditioning__local='linguistic')
-  prosody.train(root / 'data', manifest).save(root / 'prosody.npz')
-  told = Conditioning.from_manifest(manifest, config)
+  prosody_training.train(root / 'data', manifest).save(root / 'prosody.npz')
+  told = FeatureExtractor.from_manifest(manifest, config)
   found = {u.name: u for u in corpora.read_corpus(corpus).utterances}
   return root, manifest, told, found
 
@@ -454,7 +447,7 @@ def test_a_copy_is_told_what_preparation_stored(spoken):
 def test_a_copy_is_as_loud_as_what_preparation_stored(tmp_path):
   corpus = write_speakers(tmp_path / 'corpus', 'a')
   config, manifest = prepare(tmp_path, corpus, data__loudness_dbfs=-30.0)
-  told = Conditioning.from_manifest(manifest, config)
+  told = FeatureExtractor.from_manifest(manifest, config)
   found = {u.name: u for u in corpora.read_corpus(corpus).utterances}
   for name, example in examples(tmp_path, manifest).items():
     copied = inputs.model_inputs(
@@ -522,7 +515,7 @@ def test_seconds_of_a_network_without_local_conditioning(tmp_path):
     conditioning__globals=('speaker',),
     distillation__power_average_over_time=True,
   )  # fmt: skip
-  told = Conditioning.from_manifest(manifest, config)
+  told = FeatureExtractor.from_manifest(manifest, config)
   found = inputs.model_inputs(
     inputs.Wish(seconds=0.51, speaker='b'), told, tmp_path / 'absent.npz'
   )

@@ -5,29 +5,34 @@ import json
 
 import pytest
 
-from wavenet_tf import config as config_lib
-from wavenet_tf import presets, same_run, validation
-from wavenet_tf.config import UserError
+from wavenet_tf.configuration import presets
+from wavenet_tf.configuration.config import flatten, override
+from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.configuration.files import write_text
+from wavenet_tf.configuration.networks import TeacherConfig
+from wavenet_tf.configuration.saved_config import load_config, save_config
+from wavenet_tf.configuration.validation import existing_run, validate
+from wavenet_tf.configuration.validation.networks import validate_classifier
 
 
 @pytest.mark.parametrize('name', presets.PRESETS)
 def test_presets_are_consistent(name):
   config = presets.preset(name)
   assert config.preset == name
-  assert validation.validate(config) is config
+  assert validate.validate(config) is config
 
 
 @pytest.mark.parametrize('name', presets.PRESETS)
 def test_a_saved_configuration_reads_back_equal(name, tmp_path):
   config = presets.preset(name)
-  config_lib.save(config, tmp_path / 'config.json')
-  assert config_lib.load(tmp_path / 'config.json') == config
+  save_config(config, tmp_path / 'config.json')
+  assert load_config(tmp_path / 'config.json') == config
   assert [p.name for p in tmp_path.iterdir()] == ['config.json']
 
 
 def test_override_leaves_the_original_alone():
   config = presets.preset('tiny')
-  changed = config_lib.override(config, {'teacher.cycles': 9})
+  changed = override(config, {'teacher.cycles': 9})
   assert changed.teacher.cycles == 9
   assert config == presets.preset('tiny')
 
@@ -125,22 +130,22 @@ CONTRADICTIONS = [
 
 @pytest.mark.parametrize('field,value,words', CONTRADICTIONS)
 def test_a_contradiction_names_field_and_fix(field, value, words):
-  config = config_lib.override(presets.preset('tiny'), {field: value})
+  config = override(presets.preset('tiny'), {field: value})
   with pytest.raises(UserError) as error:
-    validation.validate(config)
-    validation.validate_classifier(config)
+    validate.validate(config)
+    validate_classifier(config)
   for word in words:
     assert word in str(error.value)
 
 
 @pytest.mark.parametrize('split', ['speaker', 'speaker_and_index'])
 def test_speakers_who_are_not_in_training_are_no_classes(split):
-  config = config_lib.override(
+  config = override(
     presets.preset('tiny'),
     {'data.split': split, 'classifier.labels': 'speakers'},
   )
   with pytest.raises(UserError, match=r"classifier\.labels: found 'speak"):
-    validation.validate_classifier(config)
+    validate_classifier(config)
 
 
 WITH_CONTEXT = {'context.cycles': 1, 'context.layers_per_cycle': 3}
@@ -280,12 +285,12 @@ WITH_CONTEXT = {'context.cycles': 1, 'context.layers_per_cycle': 3}
   ],
 )
 def test_combinations_that_make_no_sense(overrides, words):
-  config = config_lib.override(presets.preset('tiny'), overrides)
+  config = override(presets.preset('tiny'), overrides)
   if not words:
-    assert validation.validate(config) is config
+    assert validate.validate(config) is config
     return
   with pytest.raises(UserError) as error:
-    validation.validate(config)
+    validate.validate(config)
   for word in words:
     assert word in str(error.value)
 
@@ -307,12 +312,12 @@ def test_unknown_preset():
 )
 def test_a_file_of_another_version(change, words, tmp_path):
   path = tmp_path / 'config.json'
-  config_lib.save(presets.preset('tiny'), path)
+  save_config(presets.preset('tiny'), path)
   fields = json.loads(path.read_text())
   change(fields)
   path.write_text(json.dumps(fields))
   with pytest.raises(UserError, match=words):
-    config_lib.load(path)
+    load_config(path)
 
 
 @pytest.mark.parametrize('content', [b'{"preset": ', b'\xff\xfe', b'[]'])
@@ -320,24 +325,24 @@ def test_a_file_that_is_no_configuration(content, tmp_path):
   path = tmp_path / 'config.json'
   path.write_bytes(content)
   with pytest.raises(UserError, match=r'config\.json'):
-    config_lib.load(path)
+    load_config(path)
 
 
 def test_a_write_that_fails_leaves_nothing(tmp_path):
   (tmp_path / 'taken').mkdir()
   with pytest.raises(OSError, match='taken'):
-    config_lib.write_text(tmp_path / 'taken', 'x')
+    write_text(tmp_path / 'taken', 'x')
   assert [p.name for p in tmp_path.iterdir()] == ['taken']
 
 
 def test_a_run_may_go_on_for_longer_but_not_change(tmp_path):
   (tmp_path / 'teacher').mkdir()
   saved = presets.preset('tiny')
-  longer = config_lib.override(saved, {'train_teacher.steps': 99_999})
-  same_run.check_same_run(saved, longer, tmp_path)
-  changed = config_lib.override(saved, {'teacher.cycles': 3})
+  longer = override(saved, {'train_teacher.steps': 99_999})
+  existing_run.check_same_run(saved, longer, tmp_path)
+  changed = override(saved, {'teacher.cycles': 3})
   with pytest.raises(UserError, match=r'teacher.cycles: found 3.*made with 2'):
-    same_run.check_same_run(saved, changed, tmp_path)
+    existing_run.check_same_run(saved, changed, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -354,12 +359,12 @@ def test_a_run_may_go_on_for_longer_but_not_change(tmp_path):
   ],
 )
 def test_contradictory_weights(changes, words):
-  config = config_lib.override(
+  config = override(
     presets.preset('tiny'),
     {f'distillation.{name}': value for name, value in changes.items()},
   )
   with pytest.raises(UserError) as error:
-    validation.validate(config)
+    validate.validate(config)
   for word in words:
     assert word in str(error.value)
 
@@ -375,26 +380,24 @@ def test_contradictory_weights(changes, words):
 )
 def test_a_model_is_settled_once_it_has_a_folder(model, field, value, tmp_path):
   saved = presets.preset('tiny')
-  changed = config_lib.override(saved, {field: value})
-  same_run.check_same_run(saved, changed, tmp_path)
+  changed = override(saved, {field: value})
+  existing_run.check_same_run(saved, changed, tmp_path)
   (tmp_path / model).mkdir()
   with pytest.raises(UserError, match=field):
-    same_run.check_same_run(saved, changed, tmp_path)
+    existing_run.check_same_run(saved, changed, tmp_path)
   # What all models depend on is settled by the preparation.
-  other_data = config_lib.override(saved, {'audio.hop_samples': 160})
+  other_data = override(saved, {'audio.hop_samples': 160})
   with pytest.raises(UserError, match=r'audio\.hop_samples'):
-    same_run.check_same_run(saved, other_data, tmp_path)
+    existing_run.check_same_run(saved, other_data, tmp_path)
 
 
 def test_every_resumable_field_exists():
-  assert (
-    set(config_lib.flatten(presets.preset('tiny'))) >= same_run.RESUMABLE_FIELDS
-  )
+  assert set(flatten(presets.preset('tiny'))) >= existing_run.RESUMABLE_FIELDS
 
 
 def test_receptive_fields_of_the_papers():
   # 1 + (k - 1) sum(d), and one more for the entrance.
-  sizes = dataclasses.replace(config_lib.TeacherConfig(), cycles=3)
+  sizes = dataclasses.replace(TeacherConfig(), cycles=3)
   assert sizes.receptive_field_samples == 3070 + 1
   sizes.kernel_size = 3
   assert sizes.receptive_field_samples == 6139 + 2

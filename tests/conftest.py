@@ -5,16 +5,17 @@ import random
 import numpy as np
 import pytest
 
-from wavenet_tf import config as config_lib
-from wavenet_tf import presets, validation
-from wavenet_tf.classifier import build_classifier
-from wavenet_tf.student import build_student
-from wavenet_tf.teacher import build_teacher
+from wavenet_tf.configuration import presets
+from wavenet_tf.configuration.config import Config, override
+from wavenet_tf.configuration.validation import validate
+from wavenet_tf.networks.classifier import build_classifier
+from wavenet_tf.networks.student import build_student
+from wavenet_tf.networks.teacher import build_teacher
 
 
-def miniature(**overrides) -> config_lib.Config:
+def miniature(**overrides) -> Config:
   """A configuration whose models run in milliseconds."""
-  config = config_lib.override(
+  config = override(
     presets.preset('tiny'),
     {
       'audio.hop_samples': 20,
@@ -51,7 +52,7 @@ def miniature(**overrides) -> config_lib.Config:
       **{name.replace('__', '.'): value for name, value in overrides.items()},
     },
   )
-  return validation.validate(config)
+  return validate.validate(config)
 
 
 def randomize(model, scale=0.3, seed=0):

@@ -11,9 +11,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data.dataset import Batch
-from wavenet_tf import audio, config, objectives, sampling
-from wavenet_tf.layers import Conditioning
+from data.shards.crops import Batch
+from wavenet_tf.configuration.choices import (
+  FLOAT32,
+  FULL_CONTEXT,
+  PRODUCT_DTYPES,
+  SCORES,
+)
+from wavenet_tf.learning import objectives
+from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.signal.framing import pad_margin
+from wavenet_tf.speaking.chunks import windows
+from wavenet_tf.speaking.generation import Generator
+from wavenet_tf.speaking.synthesis import NOISE_BLOCK_FRAMES, Synthesizer
 
 CONTEXT = {
   'context__cycles': 1,
@@ -79,7 +89,7 @@ def inputs(settings, frames=FRAMES, batch=2):
 
 
 def conditioning(settings, features, global_):
-  padded = audio.pad_margin(features, settings.silence)
+  padded = pad_margin(features, settings.silence)
   return Conditioning.of(padded, global_)
 
 
@@ -106,7 +116,7 @@ def test_generated_samples_are_those_of_the_forward_pass(name):
   teacher = random_teacher(settings)
   _, features, global_ = inputs(settings, frames=12)
   seed = [7, 0]
-  waveform = sampling.Generator(teacher, settings)(features, seed, global_)
+  waveform = Generator(teacher, settings)(features, seed, global_)
   assert waveform.shape == (2, 12 * settings.audio.hop_samples)
   assert (waveform[0] != waveform[1]).any()
   told = conditioning(settings, features, global_)
@@ -123,7 +133,7 @@ def test_chunks_say_what_one_pass_says(name):
   whole = teacher(waveform, conditioning(settings, features, global_))
   state, parts, hop = teacher.initial_state(2), [], settings.audio.hop_samples
   for index, window in enumerate(
-    sampling.windows(features, itertools.repeat(4), settings.silence)
+    windows(features, itertools.repeat(4), settings.silence)
   ):
     part, state = teacher.chunk(
       waveform[:, 4 * index * hop : 4 * (index + 1) * hop],
@@ -190,7 +200,7 @@ def test_the_end_of_a_crop_is_that_of_the_whole(name):
 
 
 @pytest.mark.parametrize('teacher_samples', [0, 120])
-@pytest.mark.parametrize('score', config.SCORES)
+@pytest.mark.parametrize('score', SCORES)
 def test_what_is_scored(score, teacher_samples):
   settings = miniature(
     **CONTEXT,
@@ -200,7 +210,7 @@ def test_what_is_scored(score, teacher_samples):
   teacher = random_teacher(settings)
   waveform, features, global_ = inputs(settings)
   levels = tf.cast(tf.round(waveform * 32768), tf.int32)
-  padded = audio.pad_margin(features, settings.silence)
+  padded = pad_margin(features, settings.silence)
   batch = Batch(levels, padded, None, global_)
   loss, _ = objectives.teacher_objective(teacher)(batch, None)
   heard = teacher.output_kind.waveform(levels)
@@ -208,7 +218,7 @@ def test_what_is_scored(score, teacher_samples):
   parameters = teacher.end_of(heard, Conditioning(padded), count)
   nats = -teacher.output_kind.log_prob(parameters, levels[:, -count:]).numpy()
   field = settings.teacher.receptive_field_samples
-  first = field if score == config.FULL_CONTEXT else 0
+  first = field if score == FULL_CONTEXT else 0
   assert first < count
   np.testing.assert_allclose(loss, nats[:, first:].mean(), rtol=1e-5)
 
@@ -225,7 +235,7 @@ BFLOAT16_TOLERANCE = 0.05
 @pytest.mark.parametrize('name', ['context, speaker', 'relu', 'speaker'])
 def test_bfloat16_products_of_the_teacher_are_near_those_of_float32(name):
   found = []
-  for dtype in config.PRODUCT_DTYPES:
+  for dtype in PRODUCT_DTYPES:
     settings = miniature(**VARIANTS[name], teacher__product_dtype=dtype)
     teacher = random_teacher(settings)
     waveform, features, global_ = inputs(settings)
@@ -237,7 +247,7 @@ def test_bfloat16_products_of_the_teacher_are_near_those_of_float32(name):
 
 def test_bfloat16_products_of_the_student_are_near_those_of_float32():
   found = []
-  for dtype in config.PRODUCT_DTYPES:
+  for dtype in PRODUCT_DTYPES:
     settings = miniature(**SPEAKER, student__product_dtype=dtype)
     student = random_student(settings)
     waveform, features, global_ = inputs(settings)
@@ -248,7 +258,7 @@ def test_bfloat16_products_of_the_student_are_near_those_of_float32():
     assert 0 < relative_error(pair[1], pair[0]) < BFLOAT16_TOLERANCE
 
 
-@pytest.mark.parametrize('dtype', config.PRODUCT_DTYPES)
+@pytest.mark.parametrize('dtype', PRODUCT_DTYPES)
 def test_every_step_has_the_parameters_of_the_forward_pass(dtype, monkeypatch):
   """To the precision of products, since sums are rounded in another order.
 
@@ -269,7 +279,7 @@ def test_every_step_has_the_parameters_of_the_forward_pass(dtype, monkeypatch):
     ),
   )
   _, features, global_ = inputs(settings, frames=8)
-  waveform = sampling.Generator(teacher, settings)(features, [7, 0], global_)
+  waveform = Generator(teacher, settings)(features, [7, 0], global_)
   told = conditioning(settings, features, global_)
   again = replayed(teacher, settings, waveform, told, [7, 0])
   assert np.std(waveform) > 0.05
@@ -280,15 +290,15 @@ def test_every_step_has_the_parameters_of_the_forward_pass(dtype, monkeypatch):
 def test_a_compiled_chunked_student_in_bfloat16_is_near_plain_float32():
   """Relative RMS error; the plain one is one pass without XLA."""
   waveforms = []
-  for dtype in config.PRODUCT_DTYPES:
+  for dtype in PRODUCT_DTYPES:
     settings = miniature(**SPEAKER, student__product_dtype=dtype)
     student = random_student(settings)
     for net in student.networks:  # Too quiet to clip.
       net.output_layer.bias.assign([0.01, -1.5])
-    speak = sampling.Synthesizer(student, settings)
+    speak = Synthesizer(student, settings)
     # Two chunks and a part of one.
-    _, features, global_ = inputs(settings, 2 * sampling.NOISE_BLOCK_FRAMES + 5)
-    if dtype == config.FLOAT32:
+    _, features, global_ = inputs(settings, 2 * NOISE_BLOCK_FRAMES + 5)
+    if dtype == FLOAT32:
       seeds = tf.constant([[7, 0], [7, 0]])
       waveforms.append(speak.synthesize(features, seeds, global_))
     else:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from wavenet_tf import convolution
+from wavenet_tf.networks import convolution
 
 
 def convolution_reference(x, kernel, bias, dilation):

@@ -8,9 +8,18 @@ import numpy as np
 import pytest
 import soundfile
 
-from data import corpora, dataset, decoding, labels, preparation, shards, splits
-from wavenet_tf import audio
-from wavenet_tf.config import MARGIN_FRAMES, UserError
+from data.recordings import corpora, decoding
+from data.shards import preparation
+from data.shards.batches import training_batches, validation_batches
+from data.shards.crops import Crops
+from data.shards.manifest import read_manifest
+from data.shards.records import read_examples
+from data.shards.splits import TRAIN, VALIDATION, validation_names
+from data.text import labels
+from wavenet_tf.configuration.corpus import MARGIN_FRAMES
+from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.signal import quantization, spectra
+from wavenet_tf.signal.framing import pad_margin
 
 RATE = 8000
 
@@ -75,8 +84,8 @@ def test_every_format_decodes(name, channels, backend, tmp_path):
   assert decoding.sample_rate_hz(path) == 16000
   if suffix == 'mp3':
     # MP3 delays and pads; loudness is what must survive.
-    assert audio.rms_dbfs(decoded / 32768.0) == pytest.approx(
-      audio.rms_dbfs(levels / 32768.0), abs=2.0
+    assert quantization.rms_dbfs(decoded / 32768.0) == pytest.approx(
+      quantization.rms_dbfs(levels / 32768.0), abs=2.0
     )
     return
   assert len(decoded) == len(levels)
@@ -103,7 +112,7 @@ def test_resampling_keeps_the_tone(tmp_path):
 def test_wav_round_trip_leaves_no_partial_file(tmp_path):
   levels = speech_like()
   path = tmp_path / 'a.wav'
-  decoding.write_wav(path, audio.waveform_from_levels(levels), RATE)
+  decoding.write_wav(path, quantization.waveform_from_levels(levels), RATE)
   np.testing.assert_array_equal(decoding.load(path, RATE), levels)
   assert list(tmp_path.iterdir()) == [path]
 
@@ -280,18 +289,18 @@ def named(*names, groups=()):
 
 def test_validation_is_reproducible_disjoint_and_seeded():
   utterances = named(*map(str, range(100)))
-  chosen = splits.validation_names(utterances, 0.1, 0)
+  chosen = validation_names(utterances, 0.1, 0)
   assert len(chosen) == 10
-  assert chosen == splits.validation_names(utterances[::-1], 0.1, 0)
-  assert chosen != splits.validation_names(utterances, 0.1, 1)
-  assert len(splits.validation_names(utterances[:2], 0.9, 0)) == 1
-  assert len(splits.validation_names(utterances[:2], 0.01, 0)) == 1
+  assert chosen == validation_names(utterances[::-1], 0.1, 0)
+  assert chosen != validation_names(utterances, 0.1, 1)
+  assert len(validation_names(utterances[:2], 0.9, 0)) == 1
+  assert len(validation_names(utterances[:2], 0.01, 0)) == 1
 
 
 def test_two_microphones_of_one_utterance_stay_on_one_side():
   names = [f'{i}_mic{m}' for i in range(20) for m in (1, 2)]
   utterances = named(*names, groups=[n.split('_')[0] for n in names])
-  chosen = splits.validation_names(utterances, 0.2, 0)
+  chosen = validation_names(utterances, 0.2, 0)
   assert len(chosen) == 8
   for name in chosen:
     assert {f'{name[:-1]}1', f'{name[:-1]}2'} <= chosen
@@ -302,7 +311,7 @@ def test_two_formats_of_one_recording_stay_on_one_side(tmp_path):
     write(tmp_path / f'{i}.wav')
     write(tmp_path / f'{i}.flac')
   utterances = corpora.read_corpus(tmp_path).utterances
-  chosen = splits.validation_names(utterances, 0.3, 0)
+  chosen = validation_names(utterances, 0.3, 0)
   assert len(chosen) == 4
   assert {n.split('.')[0] + '.wav' for n in chosen} <= chosen
 
@@ -351,21 +360,21 @@ def prepared(tmp_path_factory):
 
 def test_shards_hold_what_was_decoded(prepared):
   config, corpus, folder, manifest = prepared
-  assert manifest == shards.read_manifest(folder, config.audio)
+  assert manifest == read_manifest(folder, config.audio)
   seen = []
   assert not any(manifest.vocabularies.values())
-  for split in shards.TRAIN, shards.VALIDATION:
+  for split in TRAIN, VALIDATION:
     names = [u['name'] for u in manifest.of_split(split)]
-    for example in shards.read_examples(folder, manifest, split):
+    for example in read_examples(folder, manifest, split):
       assert example.name in names
       seen.append(example.name)
       levels = decoding.load(corpus / example.name, RATE)
       np.testing.assert_array_equal(example.levels, levels)
       np.testing.assert_allclose(
         example.features,
-        audio.log_mel(audio.waveform_from_levels(levels[None]), config.audio)[
-          0
-        ],
+        spectra.log_mel(
+          quantization.waveform_from_levels(levels[None]), config.audio
+        )[0],
         atol=1e-5,
       )
   assert sorted(seen) == [f'{i}.wav' for i in range(7)]
@@ -373,7 +382,7 @@ def test_shards_hold_what_was_decoded(prepared):
 
 def test_flac_size_of_validation_utterances(prepared):
   _, corpus, _, manifest = prepared
-  for entry in manifest.of_split(shards.VALIDATION):
+  for entry in manifest.of_split(VALIDATION):
     levels = decoding.load(corpus / entry['name'], RATE)
     assert entry['flac_bytes'] == decoding.flac_bytes(levels, RATE)
     assert 0.2 < entry['flac_bytes'] / (2 * entry['samples']) < 1
@@ -397,7 +406,7 @@ def test_a_truncated_shard_is_noticed(kept, prepared, tmp_path):
     path.write_bytes(path.read_bytes()[:kept])
 
   with pytest.raises(UserError, match=r'train-00000\.tfrecord differs'):
-    shards.read_manifest(damage(folder, tmp_path, truncate), config.audio)
+    read_manifest(damage(folder, tmp_path, truncate), config.audio)
 
 
 def test_a_missing_shard_and_a_broken_manifest(prepared, tmp_path):
@@ -406,32 +415,32 @@ def test_a_missing_shard_and_a_broken_manifest(prepared, tmp_path):
     folder, tmp_path, lambda c: (c / 'train-00000.tfrecord').unlink()
   )
   with pytest.raises(UserError, match=r'train-00000\.tfrecord is missing'):
-    shards.read_manifest(copy, config.audio)
+    read_manifest(copy, config.audio)
   text = (copy / 'manifest.json').read_text()
   (copy / 'manifest.json').write_text(
     text.replace('"version": 3', '"version": 1')
   )
   with pytest.raises(UserError, match='has version 1, expected 3'):
-    shards.read_manifest(copy, config.audio)
+    read_manifest(copy, config.audio)
   (copy / 'manifest.json').write_text('{')
   with pytest.raises(UserError, match=r'manifest\.json: is not a manifest'):
-    shards.read_manifest(copy, config.audio)
+    read_manifest(copy, config.audio)
   with pytest.raises(UserError, match='--mode=prepare'):
-    shards.read_manifest(tmp_path / 'nowhere', config.audio)
+    read_manifest(tmp_path / 'nowhere', config.audio)
 
 
 def test_another_front_end_than_the_shards(prepared):
   _, _, folder, _ = prepared
   other = miniature(audio__mel_bins=9)
   with pytest.raises(UserError, match=r'audio\.mel_bins: found 9.*with 8'):
-    shards.read_manifest(folder, other.audio)
+    read_manifest(folder, other.audio)
 
 
 def batches(prepared, start_step=0, crop=400, batch_size=3):
   config, _, folder, manifest = prepared
-  return dataset.training_batches(
-    folder, manifest, config, batch_size=batch_size, crop_samples=crop,
-    shuffle_megabytes=1, seed=5, start_step=start_step,
+  return training_batches(
+    folder, manifest, Crops(config, crop), batch_size=batch_size, seed=5,
+    start_step=start_step,
   )  # fmt: skip
 
 
@@ -446,10 +455,9 @@ def test_batches_are_a_function_of_seed_and_step(prepared):
 
 def test_an_epoch_visits_every_training_utterance_once(prepared):
   _, _, folder, manifest = prepared
-  count = len(manifest.of_split(shards.TRAIN))
+  count = len(manifest.of_split(TRAIN))
   waveforms = [
-    e.levels.astype(np.int32)
-    for e in shards.read_examples(folder, manifest, shards.TRAIN)
+    e.levels.astype(np.int32) for e in read_examples(folder, manifest, TRAIN)
   ]
 
   def origin(crop):
@@ -472,7 +480,7 @@ def test_an_epoch_visits_every_training_utterance_once(prepared):
 
 def test_features_of_a_crop_are_those_of_the_whole(prepared):
   config, _, folder, manifest = prepared
-  examples = list(shards.read_examples(folder, manifest, shards.TRAIN))
+  examples = list(read_examples(folder, manifest, TRAIN))
   for batch in batches(prepared).take(3):
     for levels, features in zip(batch.levels.numpy(), batch.features.numpy()):
       matches = [
@@ -482,7 +490,7 @@ def test_features_of_a_crop_are_those_of_the_whole(prepared):
         if np.array_equal(e.levels[s : s + 400], levels)
       ]
       ((example, start),) = matches
-      padded = audio.pad_margin(example.features[None], config.silence)[0]
+      padded = pad_margin(example.features[None], config.silence)[0]
       first = start // 20
       expected = padded[first : first + 20 + 2 * MARGIN_FRAMES]
       np.testing.assert_array_equal(features, expected)
@@ -502,16 +510,15 @@ def test_every_sample_may_follow_the_past_of_a_crop(prepared):
   """With a past that is longer than the utterances, too."""
   config, _, folder, manifest = prepared
   past, crop = 40000, 40400
-  longest = max(u['samples'] for u in manifest.of_split(shards.TRAIN))
+  longest = max(u['samples'] for u in manifest.of_split(TRAIN))
   assert longest < past
   whole = {
     e.name: np.r_[np.zeros(past, np.int16), e.levels, np.zeros(400, np.int16)]
-    for e in shards.read_examples(folder, manifest, shards.TRAIN)
+    for e in read_examples(folder, manifest, TRAIN)
   }
-  batches = dataset.training_batches(
-    folder, manifest, config, batch_size=3, crop_samples=crop,
-    shuffle_megabytes=1, seed=5, past_samples=past,
-  )  # fmt: skip
+  batches = training_batches(
+    folder, manifest, Crops(config, crop, past), batch_size=3, seed=5
+  )
   starts = set()
   for batch in batches.take(8):
     for levels in batch.levels.numpy():
@@ -529,8 +536,8 @@ def test_every_sample_may_follow_the_past_of_a_crop(prepared):
 
 def test_validation_batches_tile_the_utterances(prepared):
   config, _, folder, manifest = prepared
-  examples = list(shards.read_examples(folder, manifest, shards.VALIDATION))
-  found = dataset.validation_batches(examples, config, 400)
+  examples = list(read_examples(folder, manifest, VALIDATION))
+  found = validation_batches(examples, Crops(config, 400))
   lengths = [len(e.features) // 20 for e in examples]
   assert len(found) == sum(lengths)
   joined = np.concatenate([b.levels.numpy()[0] for b in found[: lengths[0]]])
@@ -542,15 +549,15 @@ def test_recordings_are_brought_to_one_loudness(generator):
   assert decoding.at_loudness(quiet, 0.0) is quiet
   louder = decoding.at_loudness(quiet, -25.0)
   assert louder.dtype == np.int16
-  assert audio.rms_dbfs(louder / audio.FULL_SCALE) == pytest.approx(
-    -25, abs=0.1
-  )
+  assert quantization.rms_dbfs(
+    louder / quantization.FULL_SCALE
+  ) == pytest.approx(-25, abs=0.1)
   loudest = decoding.at_loudness(quiet, -0.5)
   assert loudest.max() == 32767 and loudest.min() == -32768
 
 
 def test_the_bundled_corpus_is_whole_and_small():
-  folder = pathlib.Path(decoding.__file__).parent / 'sample'
+  folder = pathlib.Path(__file__).parents[1] / 'data' / 'sample'
   corpus = corpora.read_corpus(folder)
   assert corpus.layout == 'ljspeech'
   assert all(u.text for u in corpus.utterances)

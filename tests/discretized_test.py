@@ -11,8 +11,12 @@ from scipy import special
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from wavenet_tf import audio, discretized
-from wavenet_tf.discretized import DiscretizedGaussian, DiscretizedLogistic
+from wavenet_tf.probability import discretized
+from wavenet_tf.probability.discretized import (
+  DiscretizedGaussian,
+  DiscretizedLogistic,
+)
+from wavenet_tf.signal import quantization
 
 tfd = tfp.distributions
 LOG_SCALES = [-11.0, -9.0, -7.0, -4.0, -1.0, 0.0, 3.0]
@@ -126,7 +130,9 @@ def test_agrees_with_quantized_distribution_of_tfp(family, standard):
     low=-(2.0**15),
     high=2.0**15 - 1,
   )
-  ours = family(loc, log_scale).log_prob(audio.waveform_from_levels(levels))
+  ours = family(loc, log_scale).log_prob(
+    quantization.waveform_from_levels(levels)
+  )
   np.testing.assert_allclose(
     ours, quantized.log_prob(levels.astype(np.float64)), atol=2e-3
   )

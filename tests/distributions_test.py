@@ -6,14 +6,24 @@ import pytest
 from scipy import integrate, special, stats
 import tensorflow as tf
 
-from wavenet_tf import audio, distributions
-from wavenet_tf.config import (
+from wavenet_tf.configuration.choices import (
   GAUSSIAN_MIXTURE,
   LOGISTIC_MIXTURE,
   MU_LAW,
-  TeacherConfig,
 )
-from wavenet_tf.discretized import DiscretizedGaussian, DiscretizedLogistic
+from wavenet_tf.configuration.networks import TeacherConfig
+from wavenet_tf.probability.discretized import (
+  DiscretizedGaussian,
+  DiscretizedLogistic,
+)
+from wavenet_tf.probability.families import FAMILIES
+from wavenet_tf.probability.outputs import (
+  bits,
+  make_output,
+  MuLawSoftmax,
+  WaveformMixture,
+)
+from wavenet_tf.signal import quantization
 
 MIXTURES = {
   f'{family}, {kind}, {components}': TeacherConfig(
@@ -38,7 +48,7 @@ mixtures = pytest.mark.parametrize('name', MIXTURES)
 def random_parameters(output, rows=1, seed=3):
   """Parameters of one kind, repeated: audible scales, some weights."""
   parameters = np.random.default_rng(seed).normal(size=output.parameter_size)
-  if isinstance(output, distributions.WaveformMixture):
+  if isinstance(output, WaveformMixture):
     parameters[-output.components :] *= 0.3
     parameters[-output.components :] -= 4
   return tf.tile(tf.constant(parameters[None], tf.float32), [rows, 1])
@@ -53,7 +63,7 @@ def random_parameters(output, rows=1, seed=3):
   ],
 )
 def test_mixture_log_prob_agrees_with_float64(name, family, bits, generator):
-  output = distributions.make_output(
+  output = make_output(
     TeacherConfig(output=name, mixture_components=4, bits=bits)
   )
   parameters = generator.normal(size=(500, 12)).astype(np.float32)
@@ -82,7 +92,7 @@ def test_mixture_log_prob_agrees_with_float64(name, family, bits, generator):
 )
 def test_mixture_gradients_agree_with_numerical_ones(name, family, bits):
   """Of the log-probability with respect to every parameter, compiled."""
-  output = distributions.make_output(
+  output = make_output(
     TeacherConfig(output=name, mixture_components=3, bits=bits)
   )
   parameters = random_parameters(output)
@@ -126,7 +136,7 @@ def test_mixture_gradients_agree_with_numerical_ones(name, family, bits):
   [(LOGISTIC_MIXTURE, stats.logistic), (GAUSSIAN_MIXTURE, stats.norm)],
 )
 def test_continuous_density_agrees_with_scipy(name, family, components):
-  output = distributions.make_output(
+  output = make_output(
     TeacherConfig(output=name, mixture_components=components, discretized=False)
   )
   parameters = random_parameters(output)
@@ -154,7 +164,7 @@ def test_density_integrates_to_one(name, shift):
   Also where the location lies at full scale: a student that leaves [-1, 1)
   finds no open bin there that is worth its mass over and over again.
   """
-  output = distributions.make_output(MIXTURES[name])
+  output = make_output(MIXTURES[name])
   parameters = random_parameters(output).numpy()
   locations = slice(-2 * output.components, -output.components)
   parameters[:, locations] += shift
@@ -168,10 +178,10 @@ def test_density_integrates_to_one(name, shift):
 def test_bits_of_mass_and_density_compare(name):
   """A density times the bin's width is the mass, where scales are wide."""
   sizes = MIXTURES[name]
-  output = distributions.make_output(sizes)
+  output = make_output(sizes)
   parameters = random_parameters(output, rows=5)
   # About one scale to either side.
-  centre = audio.levels_from_waveform(output.mean(parameters))
+  centre = quantization.levels_from_waveform(output.mean(parameters))
   levels = tf.add(centre, [-500, -100, 0, 7, 500])
   twin = output._replace(discretized=not output.discretized)
   np.testing.assert_allclose(
@@ -183,11 +193,13 @@ def test_bits_of_mass_and_density_compare(name):
 
 @outputs
 def test_masses_of_the_alphabet_sum_to_one(name):
-  output = distributions.make_output(OUTPUTS[name])
+  output = make_output(OUTPUTS[name])
   parameters = random_parameters(output)
-  if isinstance(output, distributions.MuLawSoftmax):
-    waveform = audio.mu_law_decode(np.arange(output.levels), output.levels)
-    levels = audio.levels_from_waveform(waveform)
+  if isinstance(output, MuLawSoftmax):
+    waveform = quantization.mu_law_decode(
+      np.arange(output.levels), output.levels
+    )
+    levels = quantization.levels_from_waveform(waveform)
   else:
     levels = np.arange(output.levels) * (2**16 // output.levels) - 2**15
   log_prob = output.log_prob(parameters, levels).numpy()
@@ -199,7 +211,7 @@ def test_masses_of_the_alphabet_sum_to_one(name):
 @mixtures
 def test_log_scales_have_one_floor_everywhere(name):
   sizes = MIXTURES[name]
-  output = distributions.make_output(sizes)
+  output = make_output(sizes)
   low, at_floor = (
     tf.concat(
       [
@@ -224,7 +236,7 @@ def test_log_scales_have_one_floor_everywhere(name):
 @pytest.mark.parametrize('jit_compile', [False, True])
 def test_sampling_frequencies_fit(name, jit_compile):
   """Chi-squared over 16 cells of about equal probability, fixed seed."""
-  output = distributions.make_output(OUTPUTS[name])
+  output = make_output(OUTPUTS[name])
   draws = 20000
   parameters = random_parameters(output, draws)
   samples = tf.function(
@@ -232,9 +244,9 @@ def test_sampling_frequencies_fit(name, jit_compile):
     jit_compile=jit_compile,
     autograph=False,
   )(tf.constant([5, 6])).numpy()
-  if isinstance(output, distributions.MuLawSoftmax):
+  if isinstance(output, MuLawSoftmax):
     values = np.arange(output.levels)
-    waveform = audio.mu_law_decode(values, output.levels).numpy()
+    waveform = quantization.mu_law_decode(values, output.levels).numpy()
     masses = tf.nn.softmax(parameters[0]).numpy()
   else:
     waveform = bin_centres(output.levels)
@@ -246,7 +258,7 @@ def test_sampling_frequencies_fit(name, jit_compile):
   cumulative = np.cumsum(masses, dtype=np.float64)
   edges = waveform[np.searchsorted(cumulative, np.arange(1, 16) / 16)]
   edges = np.unique(edges) + (waveform[1] - waveform[0]) / 2
-  if isinstance(output, distributions.MuLawSoftmax):
+  if isinstance(output, MuLawSoftmax):
     middles = (waveform[1:] + waveform[:-1]) / 2
     edges = middles[np.searchsorted(middles, edges - 1e-6)]
   cells = len(edges) + 1
@@ -260,7 +272,7 @@ def test_sampling_frequencies_fit(name, jit_compile):
 
 @outputs
 def test_mean_is_that_of_the_samples(name):
-  output = distributions.make_output(OUTPUTS[name])
+  output = make_output(OUTPUTS[name])
   draws = 20000
   parameters = random_parameters(output, draws)
   samples = output.sample(
@@ -276,10 +288,10 @@ def test_mean_is_that_of_the_samples(name):
 @pytest.mark.parametrize('temperature', [0.5, 1.5])
 def test_temperature_divides_logits_and_multiplies_scales(name, temperature):
   """The same noise gives the samples of the output with other parameters."""
-  output = distributions.make_output(OUTPUTS[name])
+  output = make_output(OUTPUTS[name])
   parameters = random_parameters(output, 4000)
   noise = output.noise([4000], tf.constant([5, 6]))
-  if isinstance(output, distributions.MuLawSoftmax):
+  if isinstance(output, MuLawSoftmax):
     changed = parameters / temperature
   elif output.components == 1:
     changed = tf.add(parameters, [0.0, np.log(temperature)])
@@ -296,7 +308,7 @@ def test_temperature_divides_logits_and_multiplies_scales(name, temperature):
 
 @mixtures
 def test_samples_lie_on_the_grid_or_in_range(name):
-  output = distributions.make_output(MIXTURES[name])
+  output = make_output(MIXTURES[name])
   wide = tf.tensor_scatter_nd_update(
     random_parameters(output, 1000),
     [[i, output.parameter_size - 1] for i in range(1000)],
@@ -313,16 +325,16 @@ def test_samples_lie_on_the_grid_or_in_range(name):
 @outputs
 def test_the_waveform_of_levels_is_a_fixed_point(name):
   """Quantizing what is quantized changes nothing."""
-  output = distributions.make_output(OUTPUTS[name])
+  output = make_output(OUTPUTS[name])
   levels = np.arange(-32768, 32768, 17)
   waveform = output.waveform(levels)
-  again = output.waveform(audio.levels_from_waveform(waveform))
+  again = output.waveform(quantization.levels_from_waveform(waveform))
   np.testing.assert_allclose(waveform, again, atol=2**-15)
 
 
 @pytest.mark.parametrize('base', ['logistic', 'gaussian'])
 def test_entropy_equals_a_monte_carlo_estimate(base):
-  family = distributions.FAMILIES[base]
+  family = FAMILIES[base]
   for log_scale in -4.0, 0.0, 1.5:
     scale = np.exp(np.float32(log_scale))
     draws = scale * family.standard_noise([200_000], [1, 2])
@@ -334,7 +346,7 @@ def test_entropy_equals_a_monte_carlo_estimate(base):
 
 
 def test_bits():
-  assert distributions.bits(np.log(2.0)) == pytest.approx(1.0)
+  assert bits(np.log(2.0)) == pytest.approx(1.0)
 
 
 if __name__ == '__main__':

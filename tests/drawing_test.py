@@ -5,8 +5,9 @@ from figures_test import example, MU_LAW
 import pytest
 
 from modes import drawing
-from wavenet_tf import config as config_lib
-from wavenet_tf.config import UserError
+from wavenet_tf.configuration.config import override
+from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.configuration.saved_config import save_config
 
 
 class FakeRun:
@@ -34,7 +35,7 @@ class FakeRun:
 def fake_run(workdir, generator, name='x', **overrides):
   config = miniature(**overrides)
   workdir.mkdir()
-  config_lib.save(config, workdir / 'config.json')
+  save_config(config, workdir / 'config.json')
   recording = example(config, 3000, generator)._replace(name=name)
   return FakeRun(config, workdir, recording)
 
@@ -78,8 +79,8 @@ def test_a_run_at_another_rate(tmp_path, generator):
   other = tmp_path / 'other'
   other.mkdir()
   rate = own.config.audio.sample_rate_hz
-  config = config_lib.override(own.config, {'audio.sample_rate_hz': 2 * rate})
-  config_lib.save(config, other / 'config.json')
+  config = override(own.config, {'audio.sample_rate_hz': 2 * rate})
+  save_config(config, other / 'config.json')
   found = refused(own, other)
   assert found.startswith('--compare_workdir: ')
   assert f'{2 * rate} Hz' in found and f'expected {rate} ' in found

@@ -6,9 +6,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data import dataset, shards
-from wavenet_tf import audio, distributions, evaluation
-from wavenet_tf.layers import Conditioning
+from data.shards.batches import validation_batches
+from data.shards.crops import Crops
+from data.shards.example import Example
+from wavenet_tf.judging import evaluation
+from wavenet_tf.judging.distances import (
+  _mel_cepstral_distortion,
+  spectral_distance,
+)
+from wavenet_tf.judging.likelihood import teacher_likelihood
+from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.probability.outputs import bits
+from wavenet_tf.signal import quantization, spectra
+from wavenet_tf.signal.framing import pad_margin
 
 
 def noise(seed, samples=8000, scale=0.1):
@@ -17,16 +27,14 @@ def noise(seed, samples=8000, scale=0.1):
 
 def test_equal_audio_has_no_distance():
   config = miniature()
-  distance = evaluation.spectral_distance(noise(0), noise(0), config.audio)
+  distance = spectral_distance(noise(0), noise(0), config.audio)
   assert distance == pytest.approx([0, 0, 0, 0], abs=1e-4)
 
 
 def test_a_gain_of_six_decibels_is_measured_as_such():
   config = miniature()
   gain = 10 ** (6 / 20)
-  distance = evaluation.spectral_distance(
-    gain * noise(0), noise(0), config.audio
-  )
+  distance = spectral_distance(gain * noise(0), noise(0), config.audio)
   assert distance.loudness_db == pytest.approx(6, abs=1e-3)
   assert distance.long_term_spectrum_db == pytest.approx(6, abs=1e-2)
   assert distance.log_mel_db == pytest.approx(6, abs=1e-2)
@@ -38,7 +46,7 @@ def test_mel_cepstral_distortion_of_one_coefficient():
   bands = 40
   ripple = 0.3 * np.cos(np.pi * 5 * (np.arange(bands) + 0.5) / bands)
   a = np.random.default_rng(0).normal(size=(7, bands))
-  measured = evaluation._mel_cepstral_distortion(
+  measured = _mel_cepstral_distortion(
     (a + ripple).astype(np.float32), a.astype(np.float32)
   )
   assert measured == pytest.approx(10 / np.log(10) * 2**0.5 * 0.3, rel=1e-4)
@@ -46,9 +54,7 @@ def test_mel_cepstral_distortion_of_one_coefficient():
 
 def test_long_term_spectrum_ignores_the_draw_of_the_noise():
   config = miniature()
-  distance = evaluation.spectral_distance(
-    noise(0, 80000), noise(1, 80000), config.audio
-  )
+  distance = spectral_distance(noise(0, 80000), noise(1, 80000), config.audio)
   assert distance.long_term_spectrum_db < 0.5
   assert distance.log_mel_db > 3
 
@@ -57,10 +63,10 @@ def examples(config, lengths):
   generator = np.random.default_rng(0)
   for samples in lengths:
     levels = generator.integers(-5000, 5000, samples).astype(np.int16)
-    features = audio.log_mel(
-      audio.waveform_from_levels(levels[None]), config.audio
+    features = spectra.log_mel(
+      quantization.waveform_from_levels(levels[None]), config.audio
     )
-    yield shards.Example('x', levels, features[0].numpy())
+    yield Example('x', levels, features[0].numpy())
 
 
 @pytest.mark.parametrize(
@@ -74,17 +80,15 @@ def test_chunked_likelihood_is_that_of_one_pass(overrides):
   for example in examples(config, lengths):
     padded = np.pad(example.levels, [0, -len(example.levels) % 20])
     parameters = teacher(
-      audio.waveform_from_levels(padded[None]),
-      Conditioning(audio.pad_margin(example.features[None], config.silence)),
+      quantization.waveform_from_levels(padded[None]),
+      Conditioning(pad_margin(example.features[None], config.silence)),
     )
     log_prob = teacher.output_kind.log_prob(parameters, padded[None])
     nats -= np.sum(log_prob.numpy()[0, : len(example.levels)])
-  measured = evaluation.teacher_likelihood(
-    teacher, config, examples(config, lengths)
-  )
+  measured = teacher_likelihood(teacher, config, examples(config, lengths))
   assert measured.samples == sum(lengths)
   assert measured.bits_per_sample == pytest.approx(
-    distributions.bits(nats) / sum(lengths), rel=1e-4
+    bits(nats) / sum(lengths), rel=1e-4
   )
 
 
@@ -110,8 +114,8 @@ def test_a_run_with_a_speaker_or_a_context_is_measured(name):
     config,
     models,
     utterances,
-    dataset.validation_batches(
-      utterances, config, config.train_student.crop_samples
+    validation_batches(
+      utterances, Crops(config, config.train_student.crop_samples)
     ),
     flac_bytes=1000,
   )
@@ -119,14 +123,16 @@ def test_a_run_with_a_speaker_or_a_context_is_measured(name):
   for utterance in utterances:
     levels = np.pad(utterance.levels, [0, -len(utterance.levels) % 20])
     told = Conditioning.of(
-      audio.pad_margin(utterance.features[None], config.silence),
+      pad_margin(utterance.features[None], config.silence),
       utterance.global_[None],
     )
-    parameters = models.teacher(audio.waveform_from_levels(levels[None]), told)
+    parameters = models.teacher(
+      quantization.waveform_from_levels(levels[None]), told
+    )
     log_prob = models.teacher.output_kind.log_prob(parameters, levels[None])
     nats -= np.sum(log_prob.numpy()[0, : len(utterance.levels)])
   assert found['teacher_bits_per_sample'] == pytest.approx(
-    distributions.bits(nats) / 955, rel=1e-4
+    bits(nats) / 955, rel=1e-4
   )
   assert np.isfinite(found['student_at_end']['kl'])
   assert np.isfinite(found['student_health']['conditioning_nats'])
@@ -140,9 +146,7 @@ def test_an_even_softmax_needs_the_bits_of_its_alphabet():
   teacher = random_teacher(config)
   for variable in teacher.network.output_layer.variables:
     variable.assign(tf.zeros_like(variable))
-  measured = evaluation.teacher_likelihood(
-    teacher, config, examples(config, [200])
-  )
+  measured = teacher_likelihood(teacher, config, examples(config, [200]))
   assert measured.bits_per_sample == pytest.approx(6.0, abs=1e-5)
 
 

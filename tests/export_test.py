@@ -10,7 +10,9 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from wavenet_tf import audio, export, sampling
+from wavenet_tf.signal import spectra
+from wavenet_tf.speaking import export
+from wavenet_tf.speaking.synthesis import Synthesizer
 
 # Loads as a server does: a graph and a session, no Python of ours, no TFP.
 CLIENT = """
@@ -58,9 +60,9 @@ def test_a_bare_process_says_the_same(exported, tmp_path):
     cwd=tmp_path,
   )  # fmt: skip
   answer = np.load(tmp_path / 'out.npz')
-  features = audio.log_mel(tf.constant(waveform), config.audio)
+  features = spectra.log_mel(tf.constant(waveform), config.audio)
   np.testing.assert_allclose(answer['mel'], features, atol=1e-4)
-  expected = sampling.Synthesizer(student, config).synthesize(
+  expected = Synthesizer(student, config).synthesize(
     features, tf.constant(seed)
   )
   np.testing.assert_allclose(answer['audio'], expected, atol=1e-5)
@@ -81,7 +83,7 @@ def test_a_global_vector_is_heard_as_in_memory(tmp_path):
     'global_vector': tf.constant([[1.0, 0, 0], [0, 0.5, 2]]),
   }
   found = speak(**given)['audio'].numpy()
-  expected = sampling.Synthesizer(student, config).synthesize(*given.values())
+  expected = Synthesizer(student, config).synthesize(*given.values())
   np.testing.assert_allclose(found, expected, atol=1e-5)
   given['global_vector'] = given['global_vector'][::-1]
   assert np.abs(speak(**given)['audio'] - found).max() > 1e-3

@@ -6,37 +6,41 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data import shards
-from wavenet_tf import audio, figures, figures_audio, figures_fields
+from data.shards.example import Example
+from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.showing.figures import pages, receptive_fields
+from wavenet_tf.showing.figures.flow_steps import flow_steps
+from wavenet_tf.showing.figures.histograms import entropy_bits, histograms
+from wavenet_tf.showing.figures.predictions import densities, loudest_stretch
+from wavenet_tf.signal import quantization, spectra
+from wavenet_tf.signal.framing import pad_margin
 
 
 def example(config, samples, generator):
   levels = generator.integers(-3000, 3000, samples).astype(np.int16)
-  features = audio.log_mel(
-    audio.waveform_from_levels(levels[None]), config.audio
+  features = spectra.log_mel(
+    quantization.waveform_from_levels(levels[None]), config.audio
   )
-  return shards.Example('x', levels, features[0].numpy())
+  return Example('x', levels, features[0].numpy())
 
 
 def test_every_sample_is_counted_once(generator):
   recordings = [generator.integers(-32768, 32768, n) for n in (1000, 77)]
-  found = figures_audio.histograms(recordings, 64)
+  found = histograms(recordings, 64)
   assert found.plain.sum() == found.companded.sum() == 1077
-  ends = figures_audio.histograms([np.array([-32768, 32767])], 64)
+  ends = histograms([np.array([-32768, 32767])], 64)
   for counts in ends:
     assert counts[0] == counts[-1] == 1
 
 
 def test_companding_evens_out_quiet_samples(generator):
   quiet = [np.round(generator.laplace(0, 600, 20000)).astype(int)]
-  plain, companded = map(
-    figures_audio.entropy_bits, figures_audio.histograms(quiet)
-  )
+  plain, companded = map(entropy_bits, histograms(quiet))
   assert plain + 2 < companded < 8
 
 
 def test_entropy_of_equal_shares_is_the_size_of_the_alphabet():
-  assert figures_audio.entropy_bits(np.full(32, 7)) == pytest.approx(5)
+  assert entropy_bits(np.full(32, 7)) == pytest.approx(5)
 
 
 @pytest.mark.parametrize('kernel_size', [2, 3])
@@ -44,7 +48,7 @@ def test_dependence_is_that_of_the_equation(kernel_size):
   config = miniature(
     teacher__kernel_size=kernel_size, teacher__layers_per_cycle=4
   )
-  plain, dilated = figures_fields.dependences(random_teacher(config))
+  plain, dilated = receptive_fields.dependences(random_teacher(config))
   assert plain.field_samples == 1 + (kernel_size - 1) * 4
   assert dilated.field_samples == 1 + (kernel_size - 1) * 15
   assert dilated.dilations == (1, 2, 4, 8)
@@ -83,9 +87,7 @@ def test_influence_ends_with_the_receptive_field(name, generator):
   )  # fmt: skip
   teacher = random_teacher(config)
   waveform = generator.normal(0, 0.05, 60).astype(np.float32)
-  found = figures_fields.influence(
-    teacher, waveform, figures_audio.Conditioning()
-  )
+  found = receptive_fields.influence(teacher, waveform, Conditioning())
   field = config.teacher.receptive_field_samples
   assert np.flatnonzero(found).min() == 59 - field
   assert np.flatnonzero(found).max() == 58
@@ -98,9 +100,7 @@ def test_influence_goes_by_the_context_and_by_the_network(name, generator):
   )  # fmt: skip
   teacher = random_teacher(config)
   waveform = generator.normal(0, 0.05, 400).astype(np.float32)
-  found = figures_fields.influence(
-    teacher, waveform, figures_audio.Conditioning()
-  )
+  found = receptive_fields.influence(teacher, waveform, Conditioning())
   field = config.teacher.receptive_field_samples
   farthest = 399 - np.flatnonzero(found).min()
   assert field < farthest
@@ -118,7 +118,7 @@ def test_densities_integrate_to_one(output, generator):
   amplitudes = np.linspace(-20, 20, 400_001)
   if output == 'mu_law':
     amplitudes = np.linspace(-1, 1, 400_001)
-  found = figures_audio.densities(teacher, parameters, amplitudes)
+  found = densities(teacher, parameters, amplitudes)
   total = found.sum(0) * (amplitudes[1] - amplitudes[0])
   np.testing.assert_allclose(total, 1, atol=0.02)
 
@@ -129,11 +129,11 @@ def test_the_loudest_stretch_brings_its_past(generator):
   levels = utterance.levels // 100
   levels[1290:1400] *= 100
   utterance = utterance._replace(levels=levels)
-  found = figures_audio.loudest_stretch(utterance, config, 12.5, 300)
+  found = loudest_stretch(utterance, config, 12.5, 300)
   assert found.samples == 100
   assert found.start == 1300
   np.testing.assert_array_equal(found.levels, levels[1000:1400])
-  margin = audio.pad_margin(utterance.features[None], config.silence)
+  margin = pad_margin(utterance.features[None], config.silence)
   np.testing.assert_array_equal(
     found.conditioning.local, margin[:, 50 : 70 + 6]
   )
@@ -142,10 +142,10 @@ def test_the_loudest_stretch_brings_its_past(generator):
 def test_the_last_step_of_the_flows_is_the_student(generator):
   config = miniature()
   student = random_student(config)
-  conditioning = figures_audio.loudest_stretch(
+  conditioning = loudest_stretch(
     example(config, 400, generator), config, 50, 0
   ).conditioning
-  steps = figures_audio.flow_steps(student, conditioning, 400, [3, 0])
+  steps = flow_steps(student, conditioning, 400, [3, 0])
   z = student.family.standard_noise([1, 400], [3, 0])
   np.testing.assert_array_equal(steps[0], z[0])
   np.testing.assert_allclose(
@@ -157,7 +157,7 @@ def test_the_last_step_of_the_flows_is_the_student(generator):
 def drawn(folder, with_student, generator):
   config = miniature()
   utterance = example(config, 3000, generator)
-  own = figures.Source(random_teacher(config), config, utterance)
+  own = pages.Source(random_teacher(config), config, utterance)
   student = other = None
   if with_student:
     student = random_student(config)
@@ -165,10 +165,8 @@ def drawn(folder, with_student, generator):
       teacher__output='mu_law', student__flow_layers=(),
       teacher__input='one_hot',
     )  # fmt: skip
-    other = figures.Source(
-      random_teacher(other_config), other_config, utterance
-    )
-  return figures.draw(folder, own, [utterance.levels], student, other)
+    other = pages.Source(random_teacher(other_config), other_config, utterance)
+  return pages.draw(folder, own, [utterance.levels], student, other)
 
 
 @pytest.mark.parametrize('context', [{}, CONTEXT])
@@ -178,8 +176,8 @@ def test_a_mu_law_teacher_has_its_own_pictures(
 ):
   config = miniature(**MU_LAW, **context, teacher__input=heard)
   utterance = example(config, 3000, generator)
-  own = figures.Source(random_teacher(config), config, utterance)
-  pictures = figures.draw(tmp_path / 'figures', own, [utterance.levels])
+  own = pages.Source(random_teacher(config), config, utterance)
+  pictures = pages.draw(tmp_path / 'figures', own, [utterance.levels])
   assert len(pictures) == 4
 
 

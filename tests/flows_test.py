@@ -8,11 +8,13 @@ import pytest
 from scipy import stats
 import tensorflow as tf
 
-from wavenet_tf import audio, flows, sampling
-from wavenet_tf.config import MARGIN_FRAMES
-from wavenet_tf.distributions import FAMILIES
-from wavenet_tf.layers import Conditioning
-from wavenet_tf.student import build_student
+from wavenet_tf.configuration.corpus import MARGIN_FRAMES
+from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.student import build_student
+from wavenet_tf.probability import flows
+from wavenet_tf.probability.families import FAMILIES
+from wavenet_tf.signal.framing import pad_margin
+from wavenet_tf.speaking.generation import Generator
 
 SAMPLES = 40
 
@@ -227,7 +229,7 @@ def test_inverse_goes_sample_by_sample_with_a_cache(jit_compile, upsampler):
 def test_a_wavenet_is_the_inverse_of_a_flow(kernel_size, output):
   """Forward is generation, inverse is one pass, and the density is its own."""
   config, teacher, features = teacher_flow(kernel_size, output)
-  padded = audio.pad_margin(features, config.silence)
+  padded = pad_margin(features, config.silence)
   flow = teacher.flow(Conditioning(padded))
   family = FAMILIES[config.teacher.mixture_family]
   z = family.standard_noise([2, SAMPLES], [3, 4])
@@ -247,7 +249,7 @@ def test_a_wavenet_is_the_inverse_of_a_flow(kernel_size, output):
 def test_the_flow_of_a_wavenet_is_its_generator():
   """The same noise, through `sampling.Generator`'s cached loop."""
   config, teacher, features = teacher_flow()
-  generate = sampling.Generator(teacher, config)
+  generate = Generator(teacher, config)
   seed = tf.constant([5, 0])
   generated = generate(features, seed)
   output, samples = teacher.output_kind, 4 * config.audio.hop_samples
@@ -258,7 +260,7 @@ def test_the_flow_of_a_wavenet_is_its_generator():
     features, [[0, 0], [0, 2], [0, 0]],
     constant_values=config.audio.log_mel_floor,
   )  # fmt: skip
-  padded = audio.pad_margin(silence, config.silence)
+  padded = pad_margin(silence, config.silence)
   waveform = teacher.flow(Conditioning(padded)).forward(tf.transpose(z))
   np.testing.assert_allclose(generated, waveform[:, :SAMPLES], atol=1e-5)
 
@@ -275,7 +277,7 @@ def test_each_direction_is_fast_where_it_should_be():
   distribution.log_prob(tf.identity(own))
   assert counts['step'] == SAMPLES
   _, teacher, features = teacher_flow()
-  padded = audio.pad_margin(features, teacher_flow()[0].silence)
+  padded = pad_margin(features, teacher_flow()[0].silence)
   flow, counts = counted(teacher.flow(Conditioning(padded)))
   distribution = flows.flow_distribution([flow], standard, z.shape)
   distribution.log_prob(0.01 * z)
@@ -286,7 +288,7 @@ def test_each_direction_is_fast_where_it_should_be():
 
 def test_the_jacobian_of_a_wavenet_is_triangular_too():
   config, teacher, features = teacher_flow()
-  flow = teacher.flow(Conditioning(audio.pad_margin(features, config.silence)))
+  flow = teacher.flow(Conditioning(pad_margin(features, config.silence)))
   x = 0.05 * tf.random.stateless_normal([2, SAMPLES], [3, 4])
   matrix = jacobian(flow.inverse, x, step=1e-3)
   assert np.abs(np.triu(matrix, 1)).max() == 0

@@ -7,15 +7,15 @@ import numpy as np
 from project_imports import ROOT
 import pytest
 
-from data import labels, synthesizer, text
-from data.full_context import (
+from data.text import front_end, labels, synthesizer
+from data.text.full_context import (
   full_context,
   is_vowel,
   PAUSE,
   Spoken,
   syllables_of,
 )
-from wavenet_tf.config import UserError
+from wavenet_tf.configuration.errors import UserError
 
 needs_espeak = pytest.mark.skipif(
   ctypes.util.find_library('espeak-ng') is None,
@@ -137,10 +137,10 @@ def test_times_and_stress_are_joined():
 def test_a_text_speaks_as_the_bundled_corpus_does():
   """Labels and samples of one path; a text gives them again."""
   sentence = (SAMPLE / 'metadata.csv').read_text('utf-8').splitlines()[16]
-  first = text.read_text(sentence.split('|')[1])
+  first = front_end.read_text(sentence.split('|')[1])
   path = SAMPLE / 'lab' / 'sample-17.lab'
-  assert text.write_labels(first.labels) == path.read_text('utf-8')
-  again = text.read_text(sentence.split('|')[1])
+  assert front_end.write_labels(first.labels) == path.read_text('utf-8')
+  again = front_end.read_text(sentence.split('|')[1])
   assert again.labels == first.labels
   np.testing.assert_array_equal(again.speech.waveform, first.speech.waveform)
 
@@ -149,7 +149,7 @@ def test_a_text_speaks_as_the_bundled_corpus_does():
 @pytest.mark.parametrize('nothing', ['', '  \n', '...'])
 def test_a_text_with_nothing_to_speak(nothing):
   with pytest.raises(UserError, match=r'--text: found .* nothing to speak'):
-    text.read_text(nothing)
+    front_end.read_text(nothing)
 
 
 @needs_espeak
@@ -157,27 +157,27 @@ def test_a_text_with_nothing_to_speak(nothing):
   'said', ['"Hello"', '(hello) there', 'He said, "Hello."', '"Apple," he said.']
 )
 def test_quotation_marks_and_parentheses_are_pauses(said):
-  names = [label.name for label in text.read_text(said).labels]
+  names = [label.name for label in front_end.read_text(said).labels]
   assert PAUSE in names and len(set(names)) > 4
 
 
 @needs_espeak
 def test_words_of_another_language_are_refused():
   with pytest.raises(UserError, match=r'--text: .* the language en-us'):
-    text.read_text('Привет')
+    front_end.read_text('Привет')
 
 
 @pytest.mark.parametrize('character', ['\0', '\udcff'])
 def test_a_text_with_what_is_no_character(character):
   with pytest.raises(UserError, match=r'--text: found the character .* UTF-8'):
-    text.read_text(f'Hello{character}there.')
+    front_end.read_text(f'Hello{character}there.')
 
 
 @needs_espeak
 def test_a_text_longer_than_a_command_line_may_be():
   """An argument of a process may have 128 KiB."""
   with pytest.raises(UserError, match='nothing to speak'):
-    text.read_text('. ' * 70_000 + '\n')
+    front_end.read_text('. ' * 70_000 + '\n')
 
 
 def test_a_system_without_the_synthesizer(monkeypatch):
@@ -188,7 +188,7 @@ def test_a_system_without_the_synthesizer(monkeypatch):
   with pytest.raises(
     UserError, match=r'espeak-ng \(no such library\); install'
   ):
-    text.read_text('Hello.')
+    front_end.read_text('Hello.')
 
 
 def test_vowels_are_the_nuclei():

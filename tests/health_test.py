@@ -9,11 +9,22 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data.dataset import Batch
-from wavenet_tf import audio, diagnosis, health, noise
-from wavenet_tf import config as config_lib
-from wavenet_tf.config import MARGIN_FRAMES
-from wavenet_tf.layers import Conditioning
+from data.shards.crops import Batch
+from wavenet_tf.configuration.config import flatten
+from wavenet_tf.configuration.corpus import MARGIN_FRAMES
+from wavenet_tf.judging.health import diagnosis, measurement
+from wavenet_tf.judging.health.hearing import conditioning_nats
+from wavenet_tf.judging.health.loudness import (
+  BAND_EDGES,
+  BAND_FLOOR_DBFS,
+  band_levels_db,
+  Level,
+  level,
+)
+from wavenet_tf.judging.health.summary import scalars
+from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.showing import tensorboard
+from wavenet_tf.signal import noise, quantization
 
 SEED = tf.constant([1, 2])
 
@@ -33,7 +44,7 @@ def make_batch(config, crops=3):
 
 def measured(config, student=None, teacher=None, crops=3):
   batch = make_batch(config, crops)
-  return batch, health.measure(
+  return batch, measurement.measure(
     teacher or random_teacher(config),
     student or random_student(config),
     batch, SEED, config,
@@ -62,20 +73,20 @@ def test_levels_agree_with_numpy():
   ):
     np.testing.assert_allclose(
       found,
-      [np.mean(np.abs(x)), np.std(x), audio.rms_dbfs(x)],
+      [np.mean(np.abs(x)), np.std(x), quantization.rms_dbfs(x)],
       rtol=1e-4,
     )
 
 
 def test_an_offset_is_loud_but_has_no_standard_deviation():
-  found = health.level(tf.fill([2, 100], -0.25))
+  found = level(tf.fill([2, 100], -0.25))
   assert [float(x) for x in found] == pytest.approx(
     [0.25, 0.0, 20 * math.log10(0.25)], abs=1e-4
   )
 
 
 def test_silence_has_a_finite_level():
-  assert float(health.level(tf.zeros([1, 9])).loudness_dbfs) == -120.0
+  assert float(level(tf.zeros([1, 9])).loudness_dbfs) == -120.0
 
 
 def test_total_scale_agrees_with_the_student_and_numpy():
@@ -99,24 +110,26 @@ def test_total_scale_agrees_with_the_student_and_numpy():
 @pytest.mark.parametrize('window', [100, 256])
 def test_noise_is_spread_over_the_octaves_as_their_widths(window):
   white = np.random.default_rng(0).normal(0, 0.1, [4, 50_000])
-  levels = health.band_levels_db(tf.constant(white, tf.float32), window)
-  widths = np.diff([0, *health.BAND_EDGES])
+  levels = band_levels_db(tf.constant(white, tf.float32), window)
+  widths = np.diff([0, *BAND_EDGES])
   np.testing.assert_allclose(levels, -20 + 10 * np.log10(widths), atol=1.0)
   assert 10 * np.log10(np.sum(10 ** (levels / 10))) == pytest.approx(
-    audio.rms_dbfs(white), abs=0.2
+    quantization.rms_dbfs(white), abs=0.2
   )
 
 
-@pytest.mark.parametrize('band', range(len(health.BAND_EDGES)))
+@pytest.mark.parametrize('band', range(len(BAND_EDGES)))
 def test_a_sine_is_in_the_band_of_its_frequency(band):
-  edges = [0, *health.BAND_EDGES]
+  edges = [0, *BAND_EDGES]
   frequency = (edges[band] + edges[band + 1]) / 2  # 1 is Nyquist's.
   sine = 0.5 * np.sin(math.pi * frequency * np.arange(20_000))
-  levels = health.band_levels_db(tf.constant(sine[None], tf.float32), 1024)
-  assert float(levels[band]) == pytest.approx(audio.rms_dbfs(sine), abs=0.2)
+  levels = band_levels_db(tf.constant(sine[None], tf.float32), 1024)
+  assert float(levels[band]) == pytest.approx(
+    quantization.rms_dbfs(sine), abs=0.2
+  )
   others = np.delete(levels, band)
   assert others.max() < -45
-  assert others.min() >= health.BAND_FLOOR_DBFS
+  assert others.min() >= BAND_FLOOR_DBFS
 
 
 def band_powers(x, window):
@@ -131,7 +144,7 @@ def band_powers(x, window):
     axis=(0, 1),
   )
   shares = np.arange(len(power)) / (fft // 2)
-  band = np.searchsorted(health.BAND_EDGES[:-1], shares, side='right')
+  band = np.searchsorted(BAND_EDGES[:-1], shares, side='right')
   return np.bincount(band, power)
 
 
@@ -149,12 +162,12 @@ def test_band_differences_agree_with_numpy():
   assert np.std(expected) > 0.1
   nyquist = config.audio.sample_rate_hz / 2
   np.testing.assert_allclose(
-    values.band_edges_hz, [0, *(nyquist * e for e in health.BAND_EDGES)]
+    values.band_edges_hz, [0, *(nyquist * e for e in BAND_EDGES)]
   )
 
 
 def mean_nats(teacher, batch, features):
-  waveform = audio.waveform_from_levels(batch.levels)
+  waveform = quantization.waveform_from_levels(batch.levels)
   parameters = teacher(waveform, Conditioning(tf.constant(features)))
   return np.mean(teacher.output_kind.log_prob(parameters, batch.levels))
 
@@ -182,7 +195,7 @@ def test_conditioning_is_swapped_for_another_crops(crops):
   expected = mean_nats(teacher, batch, features) - mean_nats(
     teacher, batch, swapped
   )
-  found = health.conditioning_nats(teacher, batch)
+  found = conditioning_nats(teacher, batch)
   assert abs(expected) > 1e-4
   assert float(found.nats) == pytest.approx(expected, abs=1e-5)
   assert float(found.share) == 1
@@ -205,7 +218,7 @@ def speakers_batch(config, speakers):
 
 
 def speaker_nats(teacher, batch, global_):
-  waveform = audio.waveform_from_levels(batch.levels)
+  waveform = quantization.waveform_from_levels(batch.levels)
   parameters = teacher(waveform, Conditioning(global_=global_))
   return np.mean(teacher.output_kind.log_prob(parameters, batch.levels), 1)
 
@@ -221,7 +234,7 @@ def speaker_nats(teacher, batch, global_):
 def test_equal_conditioning_is_not_swapped(speakers, others, swapped):
   config = miniature(**SPEAKER)
   teacher, batch = random_teacher(config), speakers_batch(config, speakers)
-  found = health.conditioning_nats(teacher, batch)
+  found = conditioning_nats(teacher, batch)
   assert float(found.share) == pytest.approx(np.mean(swapped))
   if any(swapped):
     expected = np.mean(
@@ -234,7 +247,7 @@ def test_equal_conditioning_is_not_swapped(speakers, others, swapped):
 
 def test_no_number_and_no_warning_where_all_are_told_the_same():
   values = healthy(conditioning_nats=0.0, swapped_share=0.0)
-  assert 'conditioning_nats' not in health.scalars(values)
+  assert 'conditioning_nats' not in scalars(values)
   assert diagnosis.warnings(values) == []
 
 
@@ -261,20 +274,20 @@ def test_a_student_with_a_speaker_is_measured(extra):
   batch = make_batch(config, 4)._replace(global_=tf.one_hot([0, 1, 0, 1], 3))
   if extra is SPEAKER_ALONE:
     batch = batch._replace(features=batch.features[..., :0])
-  measure = health.measurer(
+  measure = measurement.measurer(
     random_teacher(config), random_student(config), [batch], config
   )
   values = measure().health
   assert values.hears_features == (extra is not SPEAKER_ALONE)
   assert float(values.swapped_share) == 1
-  assert 'conditioning_nats' in health.scalars(values)
+  assert 'conditioning_nats' in scalars(values)
 
 
 def test_a_deaf_teacher_loses_nothing():
   config = miniature()
   teacher = random_teacher(config)
   listen(teacher, 0.0)
-  found = health.conditioning_nats(teacher, make_batch(config))
+  found = conditioning_nats(teacher, make_batch(config))
   assert float(found.nats) == 0.0
 
 
@@ -300,11 +313,11 @@ def test_compiled_agrees_with_eager():
   config = miniature()
   teacher, student = random_teacher(config), random_student(config)
   compiled = tf.function(
-    lambda batch: health.measure(teacher, student, batch, SEED, config),
+    lambda batch: measurement.measure(teacher, student, batch, SEED, config),
     jit_compile=True, autograph=False,
   )  # fmt: skip
   batch = make_batch(config)
-  eager = health.measure(teacher, student, batch, SEED, config)
+  eager = measurement.measure(teacher, student, batch, SEED, config)
   for a, b in zip(
     tf.nest.flatten(eager), tf.nest.flatten(compiled(batch)), strict=True
   ):
@@ -315,19 +328,19 @@ def test_fixed_batch_is_spread_over_the_crops():
   crops = [
     Batch(tf.fill([1, 4], i), tf.fill([1, 2, 3], float(i))) for i in range(20)
   ]
-  joined = health.fixed_batch(crops, 5)
+  joined = measurement.fixed_batch(crops, 5)
   np.testing.assert_array_equal(joined.levels[:, 0], [0, 4, 8, 12, 16])
   np.testing.assert_array_equal(joined.features[:, 1, 2], [0, 4, 8, 12, 16])
-  assert health.fixed_batch(crops[:3], 5).levels.shape == [3, 4]
+  assert measurement.fixed_batch(crops[:3], 5).levels.shape == [3, 4]
 
 
 # Warnings, on values that are healthy but for one fault.
 
 
 def healthy(**changes):
-  return health.Health(
-    student=health.Level(0.04, 0.06, -24.4),
-    recording=health.Level(0.05, 0.07, -23.1),
+  return measurement.Health(
+    student=Level(0.04, 0.06, -24.4),
+    recording=Level(0.05, 0.07, -23.1),
     log_scale_percentiles=[-7.5, -5.5, -3.0],
     noise_deviation=7.4e-3,
     band_edges_hz=[0.0, 125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0],
@@ -341,14 +354,14 @@ def healthy(**changes):
 FAULTS = {
   'quiet': (
     {
-      'student': health.Level(0.005, 0.007, -43.1),
+      'student': Level(0.005, 0.007, -43.1),
       'band_difference_db': [-20.0] * 6,
     },
     ['20.0 dB quieter', '-43.1', '-23.1', 'distillation.power_weight'],
   ),
   'loud': (
     {
-      'student': health.Level(0.2, 0.3, -10.4),
+      'student': Level(0.2, 0.3, -10.4),
       'band_difference_db': [12.7] * 6,
     },
     ['12.7 dB louder', 'distillation.power_weight'],
@@ -405,7 +418,7 @@ def test_fields_that_warnings_name_exist():
     for field in re.findall(r'\b[a-z_]+\.[a-z_]+\b', text)
   }
   assert len(named) >= 8
-  assert named <= config_lib.flatten(miniature()).keys()
+  assert named <= flatten(miniature()).keys()
 
 
 def test_faults_that_come_together_are_all_named():
@@ -416,7 +429,7 @@ def test_faults_that_come_together_are_all_named():
 def test_summaries_hold_every_number_and_a_histogram(tmp_path):
   _, measurement = measured(miniature())
   with tf.summary.create_file_writer(str(tmp_path)).as_default():
-    health.write_summaries(measurement, 7)
+    tensorboard.write_health(measurement, 7)
   written = {}
   for path in tmp_path.iterdir():
     for record in tf.data.TFRecordDataset(str(path)):
@@ -426,7 +439,7 @@ def test_summaries_hold_every_number_and_a_histogram(tmp_path):
         written[value.tag] = tf.make_ndarray(value.tensor)
   assert written.pop('health/log_scale').shape[1] == 3  # Left, right, count.
   assert written == pytest.approx(
-    {f'health/{k}': v for k, v in health.scalars(measurement.health).items()}
+    {f'health/{k}': v for k, v in scalars(measurement.health).items()}
   )
   assert len(written) > 15
 

@@ -7,8 +7,16 @@ from data_test import speech_like, write
 import numpy as np
 import pytest
 
-from data import corpora, dataset, decoding, labels, preparation, shards
-from wavenet_tf.config import LABEL_KINDS, UserError
+from data.recordings import corpora, decoding
+from data.shards import preparation
+from data.shards.batches import training_batches, validation_batches
+from data.shards.crops import Crops, FrameLabels
+from data.shards.manifest import read_manifest
+from data.shards.records import read_examples
+from data.shards.splits import TRAIN, VALIDATION
+from data.text import labels
+from wavenet_tf.configuration.choices import LABEL_KINDS
+from wavenet_tf.configuration.errors import UserError
 
 RATE = 8000
 HOP, FRAME = 20, 80
@@ -228,15 +236,15 @@ def prepared(tmp_path_factory):
 
 def test_shards_hold_segments_and_the_manifest_their_names(prepared):
   config, folder, manifest, segments = prepared
-  assert shards.read_manifest(folder, config.audio) == manifest
+  assert read_manifest(folder, config.audio) == manifest
   assert manifest.vocabularies == {
     'phones': [f'p{i}' for i in range(5)],
     'words': ['0', '1', '2'],
     'speakers': ['a', 'b'],
     'tags': [],
   }
-  for split in shards.TRAIN, shards.VALIDATION:
-    for example in shards.read_examples(folder, manifest, split):
+  for split in TRAIN, VALIDATION:
+    for example in read_examples(folder, manifest, split):
       phones = example.segments['phones']
       assert phones.ends[-1] == len(example.levels)
       starts = np.r_[0, phones.ends[:-1]]
@@ -249,12 +257,10 @@ def test_shards_hold_segments_and_the_manifest_their_names(prepared):
         assert manifest.vocabularies[kind][name_id] == name
 
 
-def batches(prepared, **labels):
+def batches(prepared, labels=None):
   config, folder, manifest, _ = prepared
-  return dataset.training_batches(
-    folder, manifest, config, batch_size=3, crop_samples=1000,
-    shuffle_megabytes=1, seed=5, **labels,
-  )  # fmt: skip
+  crops = Crops(config, 1000, labels=labels)
+  return training_batches(folder, manifest, crops, batch_size=3, seed=5)
 
 
 def truth(segments, samples, centre):
@@ -269,11 +275,9 @@ def truth(segments, samples, centre):
 
 def test_a_frame_has_the_label_at_its_centre(prepared):
   _, folder, manifest, segments = prepared
-  examples = list(shards.read_examples(folder, manifest, shards.TRAIN))
+  examples = list(read_examples(folder, manifest, TRAIN))
   unlabelled = 0
-  for batch in batches(prepared, label_kind='phones', frame_samples=FRAME).take(
-    6
-  ):
+  for batch in batches(prepared, FrameLabels('phones', FRAME)).take(6):
     assert batch.labels.dtype == np.int32
     assert batch.labels.shape == (3, 1000 // FRAME)
     for levels, found in zip(batch.levels.numpy(), batch.labels.numpy()):
@@ -299,7 +303,7 @@ def test_a_frame_has_the_label_at_its_centre(prepared):
 def test_labels_do_not_change_what_else_a_batch_holds(prepared):
   plain = batches(prepared)
   for a, b in zip(
-    plain.take(3), batches(prepared, label_kind='words', frame_samples=FRAME)
+    plain.take(3), batches(prepared, FrameLabels('words', FRAME))
   ):
     assert a.labels.shape == (3, 0)
     np.testing.assert_array_equal(a.levels, b.levels)
@@ -308,10 +312,10 @@ def test_labels_do_not_change_what_else_a_batch_holds(prepared):
 
 def test_beyond_the_end_of_a_recording_is_no_label(prepared):
   config, folder, manifest, _ = prepared
-  examples = list(shards.read_examples(folder, manifest, shards.VALIDATION))
+  examples = list(read_examples(folder, manifest, VALIDATION))
   (example,) = examples[:1]
-  (batch,) = dataset.validation_batches(
-    [example], config, 16000, label_kind='words', frame_samples=FRAME
+  (batch,) = validation_batches(
+    [example], Crops(config, 16000, labels=FrameLabels('words', FRAME))
   )
   labelled = (len(example.levels) + FRAME // 2 - 1) // FRAME
   word = example.segments['words'].ids[0]

@@ -1,79 +1,127 @@
-"""Imports run downwards only, and siblings do not import each other."""
+"""The house: imports run downwards only, and no room is too full."""
 
-from project_imports import imports_of, MODULES
+import collections
+import graphlib
+import itertools
+
+from project_imports import folder_of, imports_of, MODULES
 import pytest
 
-LAYERS = [
-  ['config', 'memory'],
-  ['presets', 'checks', 'same_run', 'audio', 'noise', 'convolution'],
-  ['layers'],
-  [
-    'student_validation',
-    'upsampling',
-    'discretized',
-    'flows',
-    'network',
-    'augmentation',
+# The order of the rooms, lowest first; all else is read from the folders.
+ROOMS = {
+  'wavenet_tf': [
+    'configuration',
+    'signal',
+    'probability',
+    'networks',
+    'learning',
+    'speaking',
+    'judging',
+    'showing',
   ],
-  ['distributions', 'losses', 'context', 'validation'],
-  ['teacher', 'student', 'classifier', 'objectives', 'health'],
-  ['sampling', 'diagnosis', 'weights'],
-  ['training', 'evaluation', 'export', 'report', 'baseline'],
-  ['figures_audio', 'figures_block', 'figures_fields'],
-  ['figures', 'speaker_recognition'],
-]
-LEVEL = {
-  f'wavenet_tf/{name}': level
-  for level, names in enumerate(LAYERS)
-  for name in names
+  'data': ['recordings', 'text', 'conditioning', 'shards'],
 }
-OURS = [name for name in MODULES if name.startswith('wavenet_tf/')]
-MODES = [name for name in MODULES if name.startswith('modes/')]
-DATA = [name for name in MODULES if name.startswith('data/')]
+MOST_FILES, MOST_LINES = 10, 300
+HOUSE = [
+  name
+  for name in MODULES
+  if name.startswith(('wavenet_tf/', 'data/', 'modes/', 'benchmarks/'))
+]
 
 
-def test_every_module_has_a_layer():
-  assert sorted(OURS) == sorted(LEVEL)
+def room_of(module):
+  """'networks' of 'wavenet_tf/networks/teacher'."""
+  return module.split('/')[1]
 
 
-@pytest.mark.parametrize('module', OURS)
-def test_wavenet_tf_imports_only_lower_layers(module):
+@pytest.mark.parametrize('top', ROOMS)
+def test_the_rooms_are_those_of_the_list(top):
+  found = {room_of(module) for module in HOUSE if module.startswith(f'{top}/')}
+  assert found - {'sample'} == set(ROOMS[top])
+
+
+@pytest.mark.parametrize('module', HOUSE)
+def test_rooms_are_seen_from_higher_rooms_only(module):
+  top = module.split('/')[0]
   for imported in imports_of(module):
-    assert not imported.startswith(
-      ('data/', 'modes/', 'train_main', 'serving/', 'benchmarks/')
-    )
-    if imported in LEVEL:
-      assert LEVEL[imported] < LEVEL[module], f'{module} -> {imported}'
+    if top not in ROOMS or not imported.startswith(f'{top}/'):
+      continue
+    order = [*ROOMS[top], 'sample']
+    here, there = room_of(module), room_of(imported)
+    assert order.index(there) <= order.index(here), f'{module} -> {imported}'
 
 
-@pytest.mark.parametrize('module', DATA)
-def test_data_imports_only_configuration_and_audio(module):
-  ours = {name for name in imports_of(module) if name in LEVEL}
-  assert ours <= {'wavenet_tf/config', 'wavenet_tf/audio'}
-  assert not {n for n in imports_of(module) if n.startswith('modes/')}
+def _circles(graph):
+  try:
+    graphlib.TopologicalSorter(graph).prepare()
+  except graphlib.CycleError as error:
+    return error.args[1]
+  return []
 
 
-def test_modes_are_imported_by_modes_and_the_command_alone():
-  for module in MODULES:
-    if not module.startswith(('modes/', 'tests/')) and module != 'train_main':
-      found = imports_of(module)
-      assert not [name for name in found if name.startswith('modes/')]
+def test_no_module_imports_itself_by_a_detour():
+  graph = {
+    module: [name for name in imports_of(module) if name in MODULES]
+    for module in MODULES
+  }
+  assert not _circles(graph)
+
+
+def test_no_folder_imports_itself_by_a_detour():
+  """A room within a room is above or below the files around it, not both."""
+  graph = collections.defaultdict(set)
+  for module in HOUSE:
+    for imported in imports_of(module):
+      if imported in HOUSE and folder_of(imported) != folder_of(module):
+        graph[folder_of(module)].add(folder_of(imported))
+  assert not _circles(graph)
+
+
+@pytest.mark.parametrize('module', HOUSE)
+def test_no_file_is_too_long(module):
+  assert len(MODULES[module].read_text('utf-8').splitlines()) <= MOST_LINES
+
+
+def test_no_room_is_too_full():
+  counts = collections.Counter(
+    folder_of(module) for module in HOUSE if module.startswith(tuple(ROOMS))
+  )
+  assert max(counts.values()) <= MOST_FILES, counts
+
+
+def test_wavenet_tf_stands_by_itself():
+  for module in HOUSE:
+    if module.startswith('wavenet_tf/'):
+      for imported in imports_of(module) & set(MODULES):
+        assert imported.startswith('wavenet_tf'), f'{module} -> {imported}'
+
+
+def test_data_sees_configuration_and_signal_alone():
+  for module in HOUSE:
+    if module.startswith('data/'):
+      for imported in imports_of(module) & set(MODULES):
+        assert imported.startswith(
+          ('data/', 'wavenet_tf/configuration/', 'wavenet_tf/signal/')
+        ), f'{module} -> {imported}'
+
+
+@pytest.mark.parametrize(
+  ('top', 'seen_by'),
+  [('modes', {'train_main', 'tests'}), ('benchmarks', {'tests'})],
+)
+def test_what_is_above_is_not_seen_from_below(top, seen_by):
+  for module, imported in itertools.product(MODULES, MODULES):
+    if imported.startswith(f'{top}/') and imported in imports_of(module):
+      assert module.split('/')[0] in seen_by | {top}, f'{module} -> {imported}'
 
 
 def test_the_client_imports_nothing_of_ours():
-  assert not {n for n in imports_of('serving/client') if n in MODULES}
-
-
-def test_benchmarks_are_imported_by_benchmarks_alone():
-  for module in MODULES:
-    if not module.startswith(('benchmarks/', 'tests/benchmarks')):
-      found = imports_of(module)
-      assert not [name for name in found if name.startswith('benchmarks/')]
+  assert not imports_of('serving/client') & set(MODULES)
 
 
 def test_only_decoding_knows_audio_formats():
-  for module in (*OURS, *DATA, *MODES, 'train_main'):
-    if module not in ('data/decoding', 'data/sample/make_sample'):
+  for module in (*HOUSE, 'train_main'):
+    if module not in ('data/recordings/decoding', 'data/sample/make_sample'):
       assert not imports_of(module) & {'soundfile', 'soxr', 'tensorflow_io'}
 
 

@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from wavenet_tf import layers, network
-from wavenet_tf.config import PRODUCT_DTYPES
+from wavenet_tf.configuration.choices import PRODUCT_DTYPES
+from wavenet_tf.networks import blocks, causal_network
+from wavenet_tf.networks.conditioning import Encoded, UNCONDITIONED
 
 
 def build_stack(returns_gates, product_dtype='float32'):
-  stack = layers.DilatedStack(
+  stack = blocks.DilatedStack(
     (1, 2, 4, 1, 2), 6, 4, 2, returns_gates, local_channels=3,
     product_dtype=product_dtype,
   )  # fmt: skip
   x = tf.zeros([1, 1, 6])
-  conditioning = layers.Encoded(tf.zeros([1, 1, 3]), tf.zeros([1, 2]))
+  conditioning = Encoded(tf.zeros([1, 1, 3]), tf.zeros([1, 2]))
   stack(x, conditioning=conditioning, state=stack.initial_state(1))
   return randomize(stack)
 
@@ -30,9 +31,9 @@ def test_global_conditioning_is_added_at_every_sample(generator):
     [b.convolution.product.kernel[2 * 6 :] for b in stack.blocks], -1
   )
   expected = local @ v + (global_ @ u.numpy())[:, None]
-  projected = stack.project(layers.Encoded(local, global_))
+  projected = stack.project(Encoded(local, global_))
   np.testing.assert_allclose(projected, expected, atol=1e-5)
-  assert stack.project(layers.UNCONDITIONED) is None
+  assert stack.project(UNCONDITIONED) is None
 
 
 @pytest.mark.parametrize('dtype', PRODUCT_DTYPES)
@@ -43,8 +44,8 @@ def test_what_is_held_is_the_same_repeated(returns_gates, dtype, generator):
   x = generator.normal(size=(2, 12, 6)).astype(np.float32)
   local = generator.normal(size=(2, 3, 3)).astype(np.float32)
   global_ = generator.normal(size=(2, 2)).astype(np.float32)
-  held = layers.Encoded(tf.constant(local), tf.constant(global_), hold=4)
-  repeated = layers.Encoded(np.repeat(local, 4, axis=1), held.global_)
+  held = Encoded(tf.constant(local), tf.constant(global_), hold=4)
+  repeated = Encoded(np.repeat(local, 4, axis=1), held.global_)
 
   def output(told):
     found = stack(x, conditioning=told, state=stack.initial_state(2))
@@ -67,8 +68,8 @@ def test_channels_that_are_not_known_yet_are_added_later(generator):
   local = generator.normal(size=(2, 1, 3)).astype(np.float32)
   unknown = local.copy()
   unknown[..., 1:] = 0
-  whole = stack.project(layers.Encoded(local))[:, 0]
-  parts = stack.project(layers.Encoded(unknown))[:, 0]
+  whole = stack.project(Encoded(local))[:, 0]
+  parts = stack.project(Encoded(unknown))[:, 0]
   parts += stack.project_last(local[:, 0, 1:])
   np.testing.assert_allclose(parts, whole, atol=1e-5)
 
@@ -77,7 +78,7 @@ def test_channels_that_are_not_known_yet_are_added_later(generator):
 def test_a_block_is_the_equation(kernel_size, generator):
   """Filter and gate apart, in float64, with the conditioning inside both."""
   dilation = 2
-  block = layers.GatedResidualBlock(4, 3, kernel_size, dilation, 5)
+  block = blocks.GatedResidualBlock(4, 3, kernel_size, dilation, 5)
   block.build((None, None, 4))
   randomize(block)
   x = generator.normal(size=(2, 9, 4)).astype(np.float32)
@@ -106,7 +107,7 @@ def test_a_block_is_the_equation(kernel_size, generator):
 
 
 def test_a_relu_in_place_of_the_gate(generator):
-  block = layers.GatedResidualBlock(4, 3, 2, 2, 5, activation='relu')
+  block = blocks.GatedResidualBlock(4, 3, 2, 2, 5, activation='relu')
   block.build((None, None, 4))
   randomize(block)
   x = generator.normal(size=(2, 9, 4)).astype(np.float32)
@@ -124,16 +125,16 @@ def test_a_relu_in_place_of_the_gate(generator):
 
 def test_skip_connections_are_a_sum_over_blocks(generator):
   """One product over all gates equals a 1x1 a block, summed."""
-  net = network.CausalNetwork(
+  net = causal_network.CausalNetwork(
     dilations=(1, 2, 4), kernel_size=2, residual_channels=4, gate_channels=3,
     skip_channels=5, outputs=2, output_bias=[0.0, 0.0], output_scale=1.0,
     input_gain=1.0,
   )  # fmt: skip
   x = generator.normal(size=(2, 9, 1)).astype(np.float32)
   state = net.initial_state(2, 1)
-  net(x, conditioning=layers.UNCONDITIONED, state=state)
+  net(x, conditioning=UNCONDITIONED, state=state)
   randomize(net)
-  gates, _ = net.before_head(x, layers.UNCONDITIONED, state)
+  gates, _ = net.before_head(x, UNCONDITIONED, state)
   by_block = np.split(net.skip.kernel.numpy(), 3)
   total = net.skip.bias + sum(
     z @ w for z, w in zip(np.split(gates.numpy(), 3, -1), by_block)
@@ -142,7 +143,7 @@ def test_skip_connections_are_a_sum_over_blocks(generator):
   hidden = relu(total) @ net.hidden.kernel + net.hidden.bias
   expected = relu(hidden) @ net.output_layer.kernel + net.output_layer.bias
   np.testing.assert_allclose(
-    net(x, conditioning=layers.UNCONDITIONED, state=state)[0],
+    net(x, conditioning=UNCONDITIONED, state=state)[0],
     expected,
     atol=1e-4,
   )

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from data import pitch
-from data.labels import TimedLabel
-from data.linguistic import LinguisticFeatures, POSITION_NAMES
-from data.questions import QuestionSet
-from wavenet_tf.config import AudioConfig
+from data.text import pitch
+from data.text.labels import TimedLabel
+from data.text.linguistic import LinguisticFeatures, POSITION_NAMES
+from data.text.questions import QuestionSet
+from wavenet_tf.configuration.corpus import AudioConfig
 
 AUDIO = AudioConfig(sample_rate_hz=8000, hop_samples=40)  # 5 ms
 QUESTIONS = QuestionSet(

@@ -7,10 +7,10 @@ import pytest
 from scipy import integrate, stats
 import tensorflow as tf
 
-from wavenet_tf import losses
-from wavenet_tf.config import DistillationConfig
-from wavenet_tf.distributions import FAMILIES
-from wavenet_tf.flows import FlowOutput
+from wavenet_tf.configuration.learning import DistillationConfig
+from wavenet_tf.learning import losses
+from wavenet_tf.probability.families import FAMILIES
+from wavenet_tf.probability.flows import FlowOutput
 
 RATE = 8000
 

@@ -7,13 +7,13 @@ import resource
 import numpy as np
 import pytest
 
-from wavenet_tf import memory
+from wavenet_tf.learning import allocator
 
 
 def page_faults(keep: bool) -> int:
   """Of a large buffer's second, third and fourth use."""
   if keep:
-    assert memory.keep_freed()
+    assert allocator.keep_freed()
   found = []
   for _ in range(4):
     np.ones(2**26, np.uint8)

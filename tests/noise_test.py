@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 import tensorflow as tf
 
-from wavenet_tf import noise
+from wavenet_tf.signal import noise
 
 KINDS = {
   'uniform': noise.uniform,

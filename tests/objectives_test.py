@@ -15,13 +15,17 @@ import pytest
 from scipy import stats
 import tensorflow as tf
 
-from data.dataset import Batch
-from wavenet_tf import distributions, losses, objectives, training
-from wavenet_tf.classifier import build_classifier
-from wavenet_tf.config import DistillationConfig, MARGIN_FRAMES
-from wavenet_tf.flows import FlowOutput
-from wavenet_tf.layers import Conditioning
-from wavenet_tf.student import build_student
+from data.shards.crops import Batch
+from wavenet_tf.configuration.corpus import MARGIN_FRAMES
+from wavenet_tf.configuration.learning import DistillationConfig
+from wavenet_tf.learning import checkpoints, losses, objectives
+from wavenet_tf.learning.trainer import Trainer
+from wavenet_tf.networks.classifier import build_classifier
+from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.student import build_student
+from wavenet_tf.probability.families import FAMILIES
+from wavenet_tf.probability.flows import FlowOutput
+from wavenet_tf.probability.outputs import WaveformMixture
 
 SEED = tf.constant([1, 2])
 
@@ -248,10 +252,8 @@ def test_training_a_student_moves_nothing_but_the_student(tmp_path):
       return 0.0 * tf.add_n([tf.reduce_sum(w) for w in weights]), {}
 
     once = dataclasses.replace(config.train_teacher, steps=1)
-    training.Trainer(model, nothing, once, tmp_path / name).run(
-      [make_batch(config)]
-    )
-    training.load_average(model, tmp_path / name)
+    Trainer(model, nothing, once, tmp_path / name).run([make_batch(config)])
+    checkpoints.load_average(model, tmp_path / name)
   before = {
     name: [v.numpy().copy() for v in model.variables]
     for name, model in frozen.items()
@@ -265,7 +267,7 @@ def test_training_a_student_moves_nothing_but_the_student(tmp_path):
     8000,
     frozen['classifier'],
   )
-  trainer = training.Trainer(
+  trainer = Trainer(
     student, objective, config.train_student, tmp_path / 'student'
   )
   trainer.run(make_batch(config, seed=i) for i in range(3))
@@ -408,7 +410,7 @@ def test_draws_per_step_estimate_what_the_waveform_alone_does():
 class LinearStudent:
   """x_t = b + s z_t + c z_{t-1}: a Gaussian flow with three parameters."""
 
-  family = distributions.FAMILIES['gaussian']
+  family = FAMILIES['gaussian']
 
   def __init__(self, b, s, c):
     self.parameters = [tf.Variable(x, dtype=tf.float32) for x in (b, s, c)]
@@ -471,8 +473,8 @@ class KnownProcess:
   def __init__(self, a, sigma):
     self._a, self._sigma = a, sigma
     self.hears = tf.identity
-    self.output_kind = distributions.WaveformMixture(
-      distributions.FAMILIES['gaussian'], 1, 2**16, False, -11.0, 1.0
+    self.output_kind = WaveformMixture(
+      FAMILIES['gaussian'], 1, 2**16, False, -11.0, 1.0
     )
 
   def __call__(self, waveform, conditioning):

@@ -12,8 +12,8 @@ from conftest import miniature
 import numpy as np
 import tensorflow as tf
 
-from wavenet_tf import config as config_lib
-from wavenet_tf import presets
+from wavenet_tf.configuration import presets
+from wavenet_tf.configuration.config import flatten
 
 ROOT = pathlib.Path(__file__).parents[1]
 STEPS = 6
@@ -29,10 +29,10 @@ def flags_of_miniature():
     evaluate__audio_utterances=1,
     evaluate__audio_seconds=0.2,
   )
-  preset = config_lib.flatten(presets.preset('tiny'))
+  preset = flatten(presets.preset('tiny'))
   return [
     f'--config.{name}={value}'
-    for name, value in config_lib.flatten(config).items()
+    for name, value in flatten(config).items()
     if preset[name] != value
   ]
 

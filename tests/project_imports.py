@@ -1,31 +1,45 @@
 """The imports of this project's files, as their syntax trees say."""
 
 import ast
+import functools
 import pathlib
 import sys
 
 ROOT = pathlib.Path(__file__).parents[1]
-_FOLDERS = (
+_TOPS = (
   'wavenet_tf',
   'data',
-  'data/sample',
   'modes',
   'docs',
   'serving',
   'benchmarks',
   'tests',
-  '.',
 )
+# By path without suffix: 'wavenet_tf/signal/spectra'. A folder's `__init__`
+# goes by the folder's own name, if there is anything in it.
 MODULES = {
-  path.relative_to(ROOT).with_suffix('').as_posix(): path
-  for folder in _FOLDERS
-  for path in sorted((ROOT / folder).glob('*.py'))
-  if path.name != '__init__.py'
+  path.relative_to(ROOT)
+  .with_suffix('')
+  .as_posix()
+  .removesuffix('/__init__'): path
+  for path in sorted(
+    [
+      *ROOT.glob('*.py'),
+      *(path for top in _TOPS for path in (ROOT / top).rglob('*.py')),
+    ]
+  )
+  if path.name != '__init__.py' or path.stat().st_size
 }
 
 
-def imports_of(module: str) -> set[str]:
-  """Direct imports: 'wavenet_tf/audio' for ours, 'numpy' for others'."""
+def folder_of(module: str) -> str:
+  """The room that a module is in; its path from the root, '' for the root."""
+  return MODULES[module].parent.relative_to(ROOT).as_posix().strip('.')
+
+
+@functools.cache
+def imports_of(module: str) -> frozenset[str]:
+  """Direct imports: 'data/text/labels' for ours, 'numpy' for others'."""
   found = set()
   for node in ast.walk(ast.parse(MODULES[module].read_text('utf-8'))):
     if isinstance(node, ast.Import):
@@ -35,7 +49,7 @@ def imports_of(module: str) -> set[str]:
     else:
       continue
     found.update(_resolve(module, name) for name in names)
-  return found - {''}
+  return frozenset(found - {''})
 
 
 def _resolve(module, name):

@@ -8,10 +8,13 @@ import pytest
 from sklearn.ensemble import GradientBoostingRegressor
 import soundfile
 
-from data import pitch, preparation, prosody, shards, trees
-from data.prosody import Prosody
-from data.trees import Trees
-from wavenet_tf.config import UserError
+from data.shards import preparation, prosody_training
+from data.shards.records import read_examples
+from data.shards.splits import VALIDATION
+from data.text import pitch, trees
+from data.text.prosody import Prosody
+from data.text.trees import Trees
+from wavenet_tf.configuration.errors import UserError
 
 RATE = 8000
 # Phone -> its length in ms and its pitch in Hz, 0 for silence.
@@ -62,12 +65,12 @@ def prepared(tmp_path_factory):
 @pytest.fixture(scope='module')
 def trained(prepared):
   _, folder, manifest = prepared
-  return prosody.train(folder, manifest)
+  return prosody_training.train(folder, manifest)
 
 
 def test_rules_are_learned(prepared, trained):
   _, folder, manifest = prepared
-  errors = prosody.evaluate(trained, folder, manifest)
+  errors = prosody_training.evaluate(trained, folder, manifest)
   assert errors.phones == 12 and errors.frames > 100
   assert errors.duration_ms < 1 < errors.duration_spread_ms
   assert errors.log_f0_semitones < 0.5 * errors.log_f0_spread_semitones
@@ -108,7 +111,7 @@ def test_a_file_says_the_same(trained, tmp_path):
 
 def test_training_again_gives_the_same(prepared, trained):
   _, folder, manifest = prepared
-  again = prosody.train(folder, manifest)
+  again = prosody_training.train(folder, manifest)
   for name, kept in trained.models.items():
     for a, b in zip(kept, again.models[name]):
       np.testing.assert_array_equal(a, b)
@@ -116,9 +119,13 @@ def test_training_again_gives_the_same(prepared, trained):
 
 def test_a_large_corpus_is_thinned(prepared, monkeypatch):
   _, folder, manifest = prepared
-  whole = prosody.evaluate(prosody.train(folder, manifest), folder, manifest)
-  monkeypatch.setattr(prosody, '_MOST_FRAMES', 60)
-  thinned = prosody.evaluate(prosody.train(folder, manifest), folder, manifest)
+  whole = prosody_training.evaluate(
+    prosody_training.train(folder, manifest), folder, manifest
+  )
+  monkeypatch.setattr(prosody_training, '_MOST_FRAMES', 60)
+  thinned = prosody_training.evaluate(
+    prosody_training.train(folder, manifest), folder, manifest
+  )
   assert 40 <= thinned.frames <= 60 < whole.frames
   assert thinned.phones == whole.phones
 
@@ -150,7 +157,7 @@ def test_a_corpus_without_linguistic_features(prepared):
   _, folder, manifest = prepared
   features = {**manifest.features, 'local': 'mel'}
   with pytest.raises(UserError, match=r"local = 'mel', expected linguistic"):
-    prosody.train(folder, manifest._replace(features=features))
+    prosody_training.train(folder, manifest._replace(features=features))
 
 
 def test_a_corpus_in_which_nothing_is_voiced(tmp_path):
@@ -161,7 +168,7 @@ def test_a_corpus_in_which_nothing_is_voiced(tmp_path):
   config = miniature(conditioning__local='linguistic')
   manifest = preparation.prepare(config, corpus, tmp_path / 'data')
   with pytest.raises(UserError, match=r'no frame .* is voiced, .*log_f0=False'):
-    prosody.train(tmp_path / 'data', manifest)
+    prosody_training.train(tmp_path / 'data', manifest)
 
 
 def test_without_log_f0_there_are_durations_alone(tmp_path):
@@ -170,15 +177,13 @@ def test_without_log_f0_there_are_durations_alone(tmp_path):
   )
   corpus = write_rules(tmp_path / 'corpus', 4)
   manifest = preparation.prepare(config, corpus, tmp_path / 'data')
-  found = prosody.train(tmp_path / 'data', manifest)
+  found = prosody_training.train(tmp_path / 'data', manifest)
   assert list(found.models) == ['duration']
   predicted = found.predict([context(['a'], 0)])
   assert predicted.shape == (60 * 8 // 20, manifest.local_channels)
-  errors = prosody.evaluate(found, tmp_path / 'data', manifest)
+  errors = prosody_training.evaluate(found, tmp_path / 'data', manifest)
   assert np.isnan(errors.log_f0_semitones)
-  (example,) = shards.read_examples(
-    tmp_path / 'data', manifest, shards.VALIDATION
-  )
+  (example,) = read_examples(tmp_path / 'data', manifest, VALIDATION)
   assert example.features.shape[1] == manifest.local_channels == 6
 
 

@@ -4,9 +4,9 @@ import numpy as np
 from project_imports import ROOT
 import pytest
 
-from data import labels, questions
-from data.questions import QuestionSet
-from wavenet_tf.config import UserError
+from data.text import labels, questions
+from data.text.questions import QuestionSet
+from wavenet_tf.configuration.errors import UserError
 
 LABEL = 'x^sil-hh+iy=t@1_2/A:0_0_0/B:1-1-2@1-1&1-4/C:x+x/J:13+9-2'
 SAMPLE = ROOT / 'data' / 'sample'

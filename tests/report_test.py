@@ -7,7 +7,8 @@ from conftest import miniature
 import numpy as np
 import pytest
 
-from wavenet_tf import report
+from wavenet_tf.showing import report, tables
+from wavenet_tf.showing.spectrograms import save_spectrograms
 
 
 def test_report_links_to_files_that_exist(tmp_path):
@@ -17,7 +18,7 @@ def test_report_links_to_files_that_exist(tmp_path):
   sound, picture = samples / 'a b.wav', samples / 'a b.png'
   sound.write_bytes(b'')
   waveform = np.random.default_rng(0).normal(0, 0.1, 4000)
-  report.save_spectrograms(
+  save_spectrograms(
     picture, {'recording': waveform, 'student': waveform}, config.audio
   )
   rows = [('teacher', '3 bits'), ('<b>', 'x & y')]
@@ -35,7 +36,7 @@ def test_report_links_to_files_that_exist(tmp_path):
 
 
 def test_table_is_aligned():
-  assert report.table([('a', '1'), ('long', '2')]) == 'a     1\nlong  2'
+  assert tables.table([('a', '1'), ('long', '2')]) == 'a     1\nlong  2'
 
 
 if __name__ == '__main__':

@@ -8,9 +8,14 @@ import pytest
 from teacher_test import VARIANTS
 import tensorflow as tf
 
-from wavenet_tf import audio, noise, sampling
-from wavenet_tf.config import MARGIN_FRAMES
-from wavenet_tf.layers import Conditioning
+from wavenet_tf.configuration.corpus import MARGIN_FRAMES
+from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.signal import noise
+from wavenet_tf.signal.framing import pad_margin
+from wavenet_tf.speaking import synthesis
+from wavenet_tf.speaking.chunks import windows
+from wavenet_tf.speaking.generation import Generator
+from wavenet_tf.speaking.synthesis import Synthesizer
 
 
 def features_of(config, frames, batch=2):
@@ -27,13 +32,13 @@ def test_generated_samples_are_those_of_the_forward_pass(name):
   config = miniature(**VARIANTS[name])
   teacher = random_teacher(config)
   features = features_of(config, frames=10)
-  chunks = list(sampling.Generator(teacher, config).chunks(features, [7, 0]))
+  chunks = list(Generator(teacher, config).chunks(features, [7, 0]))
   waveform = np.concatenate([c.waveform for c in chunks], 1)
   padded = tf.pad(features, [[0, 0], [0, 2], [0, 0]],
                   constant_values=config.audio.log_mel_floor)  # fmt: skip
   parameters = teacher(
     tf.constant(waveform),
-    Conditioning(audio.pad_margin(padded, config.silence)),
+    Conditioning(pad_margin(padded, config.silence)),
   )
   samples = config.evaluate.chunk_frames * config.audio.hop_samples
   noise = tf.concat(
@@ -60,10 +65,8 @@ def test_generation_does_not_depend_on_xla_or_on_the_batch():
   config = miniature()
   teacher = random_teacher(config)
   features = features_of(config, frames=4)
-  compiled = sampling.Generator(teacher, config)(features, [1, 2])
-  plain = sampling.Generator(teacher, config, jit_compile=False)(
-    features, [1, 2]
-  )
+  compiled = Generator(teacher, config)(features, [1, 2])
+  plain = Generator(teacher, config, jit_compile=False)(features, [1, 2])
   np.testing.assert_allclose(compiled, plain, atol=1e-3)
   assert np.abs(compiled).max() > 0
 
@@ -81,9 +84,7 @@ class VeryLong:
 
 
 def test_windows_copy_what_is_at_hand_alone():
-  found = itertools.islice(
-    sampling.windows(VeryLong(), itertools.repeat(4), -1.0), 3
-  )
+  found = itertools.islice(windows(VeryLong(), itertools.repeat(4), -1.0), 3)
   for start, window in zip((0, 4, 8), found, strict=True):
     index = np.arange(start - MARGIN_FRAMES, start + 4 + MARGIN_FRAMES)
     np.testing.assert_array_equal(window[0, :, 0], np.maximum(index, -1))
@@ -92,7 +93,7 @@ def test_windows_copy_what_is_at_hand_alone():
 @pytest.mark.parametrize('frames', [1, 2, 4, 5, 11])
 def test_windows_are_those_of_the_padded_whole(frames):
   features = features_of(miniature(), frames)
-  found = list(sampling.windows(features, itertools.repeat(4), -7.0))
+  found = list(windows(features, itertools.repeat(4), -7.0))
   padded = np.pad(
     features,
     [(0, 0), (MARGIN_FRAMES, MARGIN_FRAMES + -frames % 4), (0, 0)],
@@ -106,7 +107,7 @@ def test_windows_are_those_of_the_padded_whole(frames):
 
 def test_same_seed_same_audio():
   config = miniature()
-  generate = sampling.Generator(random_teacher(config), config)
+  generate = Generator(random_teacher(config), config)
   features = features_of(config, frames=5)
   first, again, other = (
     generate(features, s) for s in ([1, 2], [1, 2], [1, 3])
@@ -118,7 +119,7 @@ def test_same_seed_same_audio():
 
 def test_a_longer_utterance_begins_like_a_shorter_one():
   config = miniature()
-  generate = sampling.Generator(random_teacher(config), config)
+  generate = Generator(random_teacher(config), config)
   features = features_of(config, frames=16)
   whole = generate(features, [1, 2])
   part = generate(features[:, :8], [1, 2])
@@ -142,9 +143,9 @@ def test_a_longer_utterance_begins_like_a_shorter_one():
 def test_chunks_of_the_student_say_what_one_pass_says(
   frames, upsampler, cores, monkeypatch
 ):
-  monkeypatch.setattr(sampling, '_cores', lambda: cores)
+  monkeypatch.setattr(synthesis, '_cores', lambda: cores)
   config = miniature(conditioning__upsampler=upsampler)
-  synthesizer = sampling.Synthesizer(random_student(config), config)
+  synthesizer = Synthesizer(random_student(config), config)
   features = features_of(config, frames)
   whole = synthesizer.synthesize(features, tf.constant([[1, 2], [1, 2]]))
   chunked = synthesizer(features, [1, 2])
@@ -153,19 +154,19 @@ def test_chunks_of_the_student_say_what_one_pass_says(
 
 
 def test_a_student_streams_a_short_chunk_then_long_ones(monkeypatch):
-  monkeypatch.setattr(sampling, '_cores', lambda: 2)
+  monkeypatch.setattr(synthesis, '_cores', lambda: 2)
   config = miniature()
-  synthesizer = sampling.Synthesizer(random_student(config), config)
+  synthesizer = Synthesizer(random_student(config), config)
   chunks = synthesizer.chunks(features_of(config, 150), [1, 2])
   lengths = [c.waveform.shape[1] // config.audio.hop_samples for c in chunks]
   assert lengths == [8, 64, 64, 8, 8]
 
 
 def test_a_new_length_compiles_nothing(monkeypatch):
-  monkeypatch.setattr(sampling, '_cores', lambda: 2)
+  monkeypatch.setattr(synthesis, '_cores', lambda: 2)
   config = miniature()
-  generate = sampling.Generator(random_teacher(config), config)
-  synthesizer = sampling.Synthesizer(random_student(config), config)
+  generate = Generator(random_teacher(config), config)
+  synthesizer = Synthesizer(random_student(config), config)
   for frames in (90, 5, 33, 160):
     generate(features_of(config, frames), [1, 2])
     synthesizer(features_of(config, frames), [1, 2])
@@ -176,7 +177,7 @@ def test_a_new_length_compiles_nothing(monkeypatch):
 
 def test_a_row_of_the_student_does_not_depend_on_its_batch():
   config = miniature()
-  synthesizer = sampling.Synthesizer(random_student(config), config)
+  synthesizer = Synthesizer(random_student(config), config)
   features = features_of(config, frames=6)
   seeds = tf.constant([[1, 2], [3, 4]], tf.int32)
   both = synthesizer.synthesize(features, seeds)

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data import shards
-from data.dataset import Batch
-from wavenet_tf import evaluation, objectives, report, speaker_recognition
-from wavenet_tf.teacher import build_teacher
+from data.shards.crops import Batch
+from data.shards.example import Example
+from wavenet_tf.judging import speakers
+from wavenet_tf.judging.likelihood import utterance_scorer
+from wavenet_tf.learning import objectives
+from wavenet_tf.networks.teacher import build_teacher
+from wavenet_tf.showing import tables
 
 SPEAKERS = 3
 NAMES = ['tags loud', *(f'speaker {name}' for name in ('a', 'b', 'c'))]
@@ -29,20 +32,20 @@ def example(samples, speaker, generator, scale=2000.0):
   levels = np.round(generator.normal(0, scale, samples)).astype(np.int16)
   features = np.zeros((-(-samples // 20), 0), np.float32)
   global_ = np.concatenate([[1], np.eye(SPEAKERS)[speaker]])
-  return shards.Example('x', levels, features, global_.astype(np.float32))
+  return Example('x', levels, features, global_.astype(np.float32))
 
 
 def test_channels_of_speakers_are_found_among_others():
-  assert speaker_recognition.speaker_channels(NAMES) == [1, 2, 3]
+  assert speakers.speaker_channels(NAMES) == [1, 2, 3]
 
 
 def test_a_batch_scores_as_one_after_the_other(generator):
   config = told_of_speakers()
   teacher = random_teacher(config)
   utterance = example(333, 1, generator)
-  rows = speaker_recognition._as_each(utterance.global_, [1, 2, 3])
+  rows = speakers._as_each(utterance.global_, [1, 2, 3])
   np.testing.assert_array_equal(rows[:, 0], 1)  # Tags stay.
-  score = evaluation.utterance_scorer(teacher, config)
+  score = utterance_scorer(teacher, config)
   together = score(utterance, rows)
   alone = [score(utterance, row[None])[0] for row in rows]
   np.testing.assert_allclose(together, alone, rtol=1e-4)
@@ -55,7 +58,7 @@ def test_who_is_not_heard_makes_no_difference(generator):
   projection = teacher.network.stack.global_projection.kernel
   projection.assign(tf.zeros_like(projection))
   utterances = [example(150, s, generator) for s in (0, 1, 2)]
-  measured = speaker_recognition.recognise(teacher, config, utterances, NAMES)
+  measured = speakers.recognise(teacher, config, utterances, NAMES)
   assert measured['own_bits_per_sample'] == pytest.approx(
     measured['other_bits_per_sample'], rel=1e-6
   )
@@ -86,18 +89,16 @@ def test_a_trained_teacher_recognises_by_loudness(generator):
   utterances = [
     example(90 + 40 * s, s, generator, scales[s]) for s in (0, 1, 2, 2)
   ]
-  measured = speaker_recognition.recognise(teacher, config, utterances, NAMES)
+  measured = speakers.recognise(teacher, config, utterances, NAMES)
   assert measured['recognised'] == measured['utterances'] == 4
   assert measured['by_speaker'] == {'a': [1, 1], 'b': [1, 1], 'c': [2, 2]}
   assert measured['own_bits_per_sample'] < measured['other_bits_per_sample']
-  ((_, text),) = report.speaker_rows(measured)
+  ((_, text),) = tables.speaker_rows(measured)
   assert text.startswith('4 of 4 utterances (100.0 %), 3 speakers')
 
 
 def test_nobody_to_tell_apart():
-  assert (
-    speaker_recognition.recognise(None, miniature(), [], ['tags loud']) is None
-  )
+  assert speakers.recognise(None, miniature(), [], ['tags loud']) is None
 
 
 if __name__ == '__main__':

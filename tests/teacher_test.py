@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from wavenet_tf.config import MARGIN_FRAMES
-from wavenet_tf.layers import Conditioning
+from wavenet_tf.configuration.corpus import MARGIN_FRAMES
+from wavenet_tf.networks.conditioning import Conditioning
 
 VARIANTS = {
   'mixture': {},
@@ -66,7 +66,7 @@ def test_every_frame_of_conditioning_is_heard():
 def test_same_seed_builds_the_same_weights():
   import random
 
-  from wavenet_tf.teacher import build_teacher
+  from wavenet_tf.networks.teacher import build_teacher
 
   config = miniature()
   built = []

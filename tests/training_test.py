@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from wavenet_tf import training
-from wavenet_tf.config import TrainingConfig, UserError
+from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.configuration.learning import TrainingConfig
+from wavenet_tf.learning import checkpoints
+from wavenet_tf.learning.interruption import Interrupted
+from wavenet_tf.learning.trainer import _schedule, Trainer
 
 
 class Batch(NamedTuple):
@@ -61,9 +64,7 @@ def batches(start_step=0):
 
 def trainer_in(folder, **overrides):
   model = make_model()
-  return training.Trainer(
-    model, objective(model), settings(**overrides), folder
-  )
+  return Trainer(model, objective(model), settings(**overrides), folder)
 
 
 def everything(trainer):
@@ -94,7 +95,7 @@ def test_resumed_training_equals_uninterrupted_bit_for_bit(tmp_path):
     if step == 4:
       os.kill(os.getpid(), signal.SIGTERM)
 
-  with pytest.raises(training.Interrupted, match='after step 5 of 12'):
+  with pytest.raises(Interrupted, match='after step 5 of 12'):
     resumed.run(batches(), stop_at)
   resumed = trainer_in(tmp_path / 'parts')
   resumed.restore()
@@ -114,7 +115,7 @@ def test_ctrl_c_stops_after_a_checkpoint_and_restores_the_handler(tmp_path):
         os.kill(os.getpid(), signal.SIGINT)
       yield batch
 
-  with pytest.raises(training.Interrupted, match='same command continues'):
+  with pytest.raises(Interrupted, match='same command continues'):
     trainer.run(interrupted_batches())
   again = trainer_in(tmp_path)
   again.restore()
@@ -138,7 +139,7 @@ def test_a_weight_that_the_loss_does_not_see_stays(tmp_path):
   def loss_fn(batch, seed):
     return tf.reduce_mean(first(batch.levels) ** 2), {}
 
-  training.Trainer(model, loss_fn, settings(steps=3), tmp_path).run(batches())
+  Trainer(model, loss_fn, settings(steps=3), tmp_path).run(batches())
   np.testing.assert_array_equal(last.kernel, np.ones([5, 1]))
   assert (first.kernel.numpy() != 1.0).all()
 
@@ -236,7 +237,7 @@ def test_no_readable_checkpoint_is_an_error(tmp_path):
 def test_load_average_gives_the_average_and_freezes(tmp_path):
   trainer = trainer_in(tmp_path)
   trainer.run(batches())
-  model = training.load_average(make_model(), tmp_path)
+  model = checkpoints.load_average(make_model(), tmp_path)
   average = trainer._checkpoint.average_vector.numpy()
   found = np.concatenate([v.numpy().ravel() for v in model.variables])
   np.testing.assert_array_equal(found, average)
@@ -252,14 +253,14 @@ def test_a_checkpoint_of_other_contents_is_not_taken_for_one(tmp_path):
   }
   tf.train.Checkpoint(**lists).write(str(tmp_path / 'ckpt-1'))
   with pytest.raises(UserError, match='none of its checkpoints can be read'):
-    training.load_average(make_model(), tmp_path)
+    checkpoints.load_average(make_model(), tmp_path)
   with pytest.raises(UserError, match='none of its checkpoints can be read'):
     trainer_in(tmp_path).restore()
 
 
 def test_a_model_without_a_checkpoint(tmp_path):
   with pytest.raises(UserError, match='--mode=train_teacher'):
-    training.load_average(make_model(), tmp_path / 'teacher')
+    checkpoints.load_average(make_model(), tmp_path / 'teacher')
 
 
 def test_no_space_for_a_checkpoint(tmp_path, monkeypatch):
@@ -274,15 +275,13 @@ def test_no_space_for_a_checkpoint(tmp_path, monkeypatch):
 
 
 def test_schedule_warms_up_and_decays():
-  schedule = training._schedule(settings(steps=100, warmup_steps=10))
+  schedule = _schedule(settings(steps=100, warmup_steps=10))
   rates = [float(schedule(step)) for step in range(101)]
   assert rates[0] < 0.2 * 0.05
   assert max(rates) == pytest.approx(0.05, rel=1e-3)
   assert rates[-1] == pytest.approx(0.1 * 0.05, rel=1e-3)
   assert int(np.argmax(rates)) == 10
-  constant = training._schedule(
-    settings(steps=100, final_learning_rate_share=1.0)
-  )
+  constant = _schedule(settings(steps=100, final_learning_rate_share=1.0))
   assert float(constant(99)) == pytest.approx(0.05)
 
 

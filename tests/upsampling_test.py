@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from wavenet_tf import teacher, upsampling
-from wavenet_tf.config import ConditioningConfig, MARGIN_FRAMES
+from wavenet_tf.configuration.corpus import ConditioningConfig, MARGIN_FRAMES
+from wavenet_tf.networks import teacher, upsampling
 
 
 @pytest.mark.parametrize('method', ['transposed', 'repeat'])

@@ -7,7 +7,7 @@ Speech layout) and `lab/` beside this file. A synthesizer is silent to the last
 bit between words, a room is not: noise at -66 dBFS stands in for it.
 
 `lab/` holds what the synthesizer spoke and when, as HTS label files: `start end
-label`, in units of 100 ns, with the labels of `data/full_context.py`.
+label`, in units of 100 ns, with the labels of `data/text/full_context.py`.
 `questions.hed` asks them about the phone, its neighbours, and its place in
 syllable, word, phrase and utterance.
 """
@@ -21,7 +21,7 @@ import soundfile
 _FOLDER = pathlib.Path(__file__).parent
 sys.path.insert(0, str(_FOLDER.parents[1]))
 
-from data import text as text_front_end
+from data.text import front_end as text_front_end
 
 _NOISE_DBFS = -66.0
 _PEAK_DBFS = -6.0

@@ -1,0 +1,53 @@
+"""A vector that describes a recording: `x.npy` beside `x.wav`."""
+
+from collections.abc import Sequence
+import io
+import pathlib
+
+import numpy as np
+
+from data.recordings import decoding
+from data.recordings.corpora import Utterance
+from wavenet_tf.configuration.errors import UserError
+
+
+def read(path: pathlib.Path) -> np.ndarray:
+  """Reads a `.npy` file of finite numbers in one row.
+
+  Raises:
+    BadRecording: naming the file and what is wrong with it.
+  """
+  try:
+    vector = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
+  except OSError as error:
+    raise decoding.BadRecording(
+      f'{path}: cannot be read ({error.strerror}); put the vector of a '
+      'recording there.'
+    ) from error
+  except (ValueError, EOFError) as error:
+    raise decoding.BadRecording(
+      f'{path}: is no .npy file ({error}).'
+    ) from error
+  if vector.ndim != 1 or vector.dtype.kind not in 'fiu':
+    raise decoding.BadRecording(
+      f'{path}: holds {vector.dtype} of shape {vector.shape}, expected one row '
+      'of numbers.'
+    )
+  if not np.isfinite(vector).all():
+    raise decoding.BadRecording(f'{path}: holds numbers that are not finite.')
+  return vector.astype(np.float32)
+
+
+def channels(utterances: Sequence[Utterance]) -> int:
+  """The length of the vectors of a corpus: that of the first.
+
+  Raises:
+    UserError: if no recording has one.
+  """
+  for utterance in utterances:
+    if utterance.vector_path.is_file():
+      return len(read(utterance.vector_path))
+  raise UserError(
+    "conditioning.globals: asks for 'vector', but no recording has one, such "
+    f'as {utterances[0].vector_path}; put them there, or leave it out.'
+  )

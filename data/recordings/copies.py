@@ -1,0 +1,86 @@
+"""What copy synthesis reads and writes: recordings in, WAV files out."""
+
+import pathlib
+
+import numpy as np
+
+from data.recordings import corpora, decoding
+from wavenet_tf.configuration.config import Config
+from wavenet_tf.configuration.errors import UserError
+
+
+def targets(
+  source: str | None, output: pathlib.Path
+) -> dict[corpora.Utterance, pathlib.Path]:
+  """The WAV file to write for every recording that --input names.
+
+  Args:
+    source: an audio file, or a folder of them.
+    output: a .wav file or a folder for the one, a folder for the other.
+
+  Raises:
+    UserError: naming the flag, if a copy would have no place of its own.
+  """
+  if not source:
+    raise UserError(
+      '--input: found nothing, expected an audio file or a folder of them.'
+    )
+  source = pathlib.Path(source)
+  if not source.exists():
+    raise UserError(f'--input: {source} does not exist.')
+  found = _of_file if source.is_file() else _of_folder
+  copies = {
+    s: target.with_suffix('.wav') for s, target in found(source, output).items()
+  }
+  if len(set(copies.values())) < len(copies):
+    raise UserError(
+      f'--input: some recordings in {source} differ in their suffix alone; '
+      'rename them, as each becomes a .wav of the same name.'
+    )
+  for target in copies.values():
+    if any(target.resolve() == s.path.resolve() for s in copies):
+      raise UserError(
+        f'--output: {target} is one of the recordings to read; '
+        'name another place.'
+      )
+  return copies
+
+
+def _of_file(source, output):
+  if output.suffix and output.suffix.lower() != '.wav':
+    raise UserError(f'--output: found {output}, expected .wav or a folder.')
+  target = output if output.suffix else output / source.stem
+  return {corpora.recording(source): target}
+
+
+def _of_folder(source, output):
+  if output.suffix.lower() == '.wav':
+    raise UserError(
+      f'--output: found {output}, expected a folder, as --input is one.'
+    )
+  utterances = corpora.read_corpus(source, '--input').utterances
+  return {u: output / u.path.relative_to(source) for u in utterances}
+
+
+def load(path: pathlib.Path, config: Config) -> np.ndarray:
+  """Levels of a file to copy, as loud as preparation makes its recordings.
+
+  Args:
+    path: an audio file.
+    config: sections `audio` and `data`.
+
+  Raises:
+    UserError: for a file that cannot be read, or lacks the model's band.
+  """
+  audio_config = config.audio
+  rate = decoding.sample_rate_hz(path)
+  if rate < audio_config.sample_rate_hz:
+    raise UserError(
+      f'{path}: has {rate} Hz, the checkpoint speaks at '
+      f'{audio_config.sample_rate_hz} Hz, and the band between is missing; '
+      'use a recording of at least that rate or a model of a lower one.'
+    )
+  levels = decoding.load(path, audio_config.sample_rate_hz)
+  if not len(levels):
+    raise UserError(f'{path}: is too short to copy.')
+  return decoding.at_loudness(levels, config.data.loudness_dbfs)

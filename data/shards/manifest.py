@@ -1,0 +1,123 @@
+"""TFRecord shards and their manifest: write, verify, read.
+
+A TFRecord file that was cut at a record boundary reads as a shorter file
+without any error, so the manifest holds a hash of every shard, and a shard is
+never read before it was compared with it.
+"""
+
+import hashlib
+import json
+import pathlib
+from typing import NamedTuple
+
+from wavenet_tf.configuration.corpus import AudioConfig
+from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.configuration.files import write_text
+
+MANIFEST = 'manifest.json'
+_VERSION = 3
+
+
+class Manifest(NamedTuple):
+  """What a prepared corpus holds; `<workdir>/data/manifest.json`.
+
+  Attributes:
+    corpus: layout, folder, seconds, and the audio section it was made with.
+    features: what the network is told, and how it is scaled; see
+      `extractor.FeatureExtractor`.
+    vocabularies: by kind of label, its sorted names, in which ids count; and
+      those of tags.
+    utterances: dictionaries `name, split, samples, text, speaker, word, tags`,
+      and `flac_bytes` for the validation split.
+    rejected: dictionaries `file, reason`.
+    left_out: names of recordings on neither side of the split.
+    shards: dictionaries `file, split, records, sha256`.
+  """
+
+  version: int
+  corpus: dict
+  features: dict
+  vocabularies: dict[str, list[str]]
+  utterances: list[dict]
+  rejected: list[dict]
+  left_out: list[str]
+  shards: list[dict]
+
+  @property
+  def local_channels(self) -> int:
+    return len(self.features['local_names'])
+
+  @property
+  def global_channels(self) -> int:
+    return len(self.features['global_names'])
+
+  def of_split(self, split: str) -> list[dict]:
+    return [u for u in self.utterances if u['split'] == split]
+
+
+def make_manifest(**fields) -> Manifest:
+  return Manifest(version=_VERSION, **fields)
+
+
+def write_manifest(folder: pathlib.Path, manifest: Manifest) -> None:
+  write_text(folder / MANIFEST, json.dumps(manifest._asdict(), indent=1) + '\n')
+
+
+def read_manifest(
+  folder: pathlib.Path, audio: AudioConfig, *, verify: bool = True
+) -> Manifest:
+  """Reads a manifest, then verifies the front end and every shard.
+
+  Args:
+    folder: that was prepared.
+    audio: what it should have been prepared with.
+    verify: whether to read all shards; to look names up needs none of them.
+
+  Raises:
+    UserError: if there is none, if it was made with another `audio` section,
+      or if a shard is missing or differs from its hash.
+  """
+  path = folder / MANIFEST
+  if not path.is_file():
+    raise UserError(f'{path} does not exist; run --mode=prepare first.')
+  try:
+    manifest = Manifest(**json.loads(path.read_text('utf-8')))
+  except (ValueError, TypeError, KeyError) as error:
+    raise UserError(
+      f'{path}: is not a manifest ({error}); run --mode=prepare '
+      'in a new --workdir.'
+    ) from error
+  if manifest.version != _VERSION:
+    raise UserError(
+      f'{path}: has version {manifest.version}, expected '
+      f'{_VERSION}; run --mode=prepare in a new --workdir.'
+    )
+  for field, made_with in manifest.corpus['audio'].items():
+    asked = getattr(audio, field, None)
+    if asked != made_with:
+      raise UserError(
+        f'audio.{field}: found {asked}, but {folder} was prepared '
+        f'with {made_with}; use that value, or prepare the '
+        'recordings in a new --workdir.'
+      )
+  for shard in manifest.shards if verify else ():
+    _verify(folder / shard['file'], shard['sha256'])
+  return manifest
+
+
+def _verify(path, digest):
+  if not path.is_file():
+    raise UserError(
+      f'{path} is missing; run --mode=prepare in a new --workdir.'
+    )
+  if sha256(path) != digest:
+    raise UserError(
+      f'{path} differs from the file that was prepared (its '
+      'SHA-256 is not the one in the manifest); run '
+      '--mode=prepare in a new --workdir.'
+    )
+
+
+def sha256(path):
+  with path.open('rb') as file:
+    return hashlib.file_digest(file, 'sha256').hexdigest()

@@ -1,0 +1,107 @@
+"""The typed configuration: all sections, and what follows from several.
+
+A `Config` is plain data. Every value that follows from another one is a
+property here or in its section and nowhere else. `presets.py` makes
+configurations, `validation/` checks them.
+"""
+
+import copy
+import dataclasses
+
+from wavenet_tf.configuration.choices import MEL
+from wavenet_tf.configuration.corpus import (
+  AudioConfig,
+  ConditioningConfig,
+  DataConfig,
+)
+from wavenet_tf.configuration.learning import (
+  DistillationConfig,
+  EvaluationConfig,
+  TrainingConfig,
+)
+from wavenet_tf.configuration.networks import (
+  ClassifierConfig,
+  ContextConfig,
+  StudentConfig,
+  TeacherConfig,
+)
+
+
+@dataclasses.dataclass
+class Config:
+  """Everything that defines a run; saved as `<workdir>/config.json`."""
+
+  preset: str = 'tiny'
+  audio: AudioConfig = dataclasses.field(default_factory=AudioConfig)
+  data: DataConfig = dataclasses.field(default_factory=DataConfig)
+  conditioning: ConditioningConfig = dataclasses.field(
+    default_factory=ConditioningConfig
+  )
+  teacher: TeacherConfig = dataclasses.field(default_factory=TeacherConfig)
+  context: ContextConfig = dataclasses.field(default_factory=ContextConfig)
+  student: StudentConfig = dataclasses.field(default_factory=StudentConfig)
+  classifier: ClassifierConfig = dataclasses.field(
+    default_factory=ClassifierConfig
+  )
+  train_teacher: TrainingConfig = dataclasses.field(
+    default_factory=TrainingConfig
+  )
+  train_student: TrainingConfig = dataclasses.field(
+    default_factory=TrainingConfig
+  )
+  train_classifier: TrainingConfig = dataclasses.field(
+    default_factory=TrainingConfig
+  )
+  distillation: DistillationConfig = dataclasses.field(
+    default_factory=DistillationConfig
+  )
+  evaluate: EvaluationConfig = dataclasses.field(
+    default_factory=EvaluationConfig
+  )
+
+  @property
+  def local_channels(self) -> int:
+    """Features of a frame; 0 without local conditioning."""
+    if self.conditioning.local == MEL:
+      return self.audio.mel_bins
+    return self.conditioning.linguistic_channels
+
+  @property
+  def feature_range(self) -> tuple[float, float]:
+    """Least and usual greatest feature value; the least one is silence."""
+    if self.conditioning.local == MEL:
+      return self.audio.log_mel_floor, 0.0
+    return 0.0, 1.0
+
+  @property
+  def silence(self) -> float:
+    """What pads features before, after and beyond an utterance."""
+    return self.feature_range[0]
+
+  @property
+  def teacher_samples(self) -> int:
+    """Samples at the end of a crop that the teacher is trained on."""
+    return self.context.teacher_samples or self.train_teacher.crop_samples
+
+
+def override(config: Config, values: dict[str, object]) -> Config:
+  """A copy of `config` with dotted fields (`'teacher.cycles'`) replaced."""
+  config = copy.deepcopy(config)
+  for path, value in values.items():
+    *sections, field = path.split('.')
+    holder = config
+    for section in sections:
+      holder = getattr(holder, section)
+    setattr(holder, field, value)
+  return config
+
+
+def flatten(config: Config) -> dict[str, object]:
+  """All fields by dotted name, in the order of their definition."""
+  flat = {}
+  for section, fields in dataclasses.asdict(config).items():
+    if isinstance(fields, dict):
+      flat.update({f'{section}.{name}': v for name, v in fields.items()})
+    else:
+      flat[section] = fields
+  return flat

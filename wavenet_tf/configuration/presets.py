@@ -1,0 +1,197 @@
+"""Configurations to start from, by name."""
+
+from wavenet_tf.configuration.choices import MAGNITUDE, MU_LAW
+from wavenet_tf.configuration.config import Config
+from wavenet_tf.configuration.corpus import AudioConfig, ConditioningConfig
+from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.configuration.learning import (
+  DistillationConfig,
+  EvaluationConfig,
+  TrainingConfig,
+)
+from wavenet_tf.configuration.networks import (
+  ClassifierConfig,
+  StudentConfig,
+  TeacherConfig,
+)
+
+
+def _tiny() -> Config:
+  """Minutes on a laptop: 8 kHz, the demo on the bundled corpus."""
+  crops = {'batch_size': 4, 'crop_samples': 3200, 'average_decay': 0.99}
+  return Config(
+    preset='tiny',
+    audio=AudioConfig(
+      sample_rate_hz=8000,
+      hop_samples=80,
+      window_samples=320,
+      mel_bins=40,
+      mel_max_hz=4000.0,
+    ),
+    conditioning=ConditioningConfig(upsample_factors=(8, 10), channels=24),
+    teacher=TeacherConfig(
+      cycles=2,
+      layers_per_cycle=7,
+      residual_channels=32,
+      gate_channels=32,
+      skip_channels=64,
+      mixture_components=5,
+    ),
+    student=StudentConfig(
+      flow_layers=(7, 7),
+      layers_per_cycle=7,
+      residual_channels=32,
+      gate_channels=32,
+    ),
+    classifier=ClassifierConfig(cycles=2, layers_per_cycle=7),
+    train_teacher=_short_training(1500, learning_rate=4e-3, **crops),
+    train_student=_short_training(900, **crops),
+    train_classifier=_short_training(1200, **crops),
+    distillation=_loud_enough(window_samples=256),
+    evaluate=EvaluationConfig(audio_utterances=2, audio_seconds=3.0),
+  )
+
+
+def _small() -> Config:
+  """About an hour and a half on two cores: 22 kHz, a real voice."""
+  crops = {'batch_size': 2, 'crop_samples': 7168}
+  return Config(
+    preset='small',
+    train_teacher=_short_training(4500, **crops),
+    train_student=_short_training(3000, **crops),
+    train_classifier=_short_training(4500, **crops),
+    distillation=_loud_enough(window_samples=512),
+  )
+
+
+def _short_training(
+  steps: int, learning_rate: float = 2e-3, **others
+) -> TrainingConfig:
+  """A high rate that decays to almost nothing within the run."""
+  return TrainingConfig(
+    steps=steps,
+    learning_rate=learning_rate,
+    final_learning_rate_share=0.02,
+    **others,
+  )
+
+
+def _loud_enough(window_samples: int) -> DistillationConfig:
+  """A power loss that learns quickly: magnitudes, in units of the recording.
+
+  The paper's squared powers hardly see anything but the loudest vowels.
+  """
+  return DistillationConfig(
+    power_weight=10.0,
+    power_feature=MAGNITUDE,
+    power_window_samples=(window_samples,),
+    power_relative=True,
+  )
+
+
+def _wavenet_2016() -> Config:
+  """The first paper's network; no student, as its output is a softmax.
+
+  Channel and layer counts are those its first author gave after publication.
+  """
+  return Config(
+    preset='wavenet_2016',
+    audio=AudioConfig(sample_rate_hz=16000, hop_samples=80, window_samples=640),
+    conditioning=ConditioningConfig(upsample_factors=(8, 10), channels=80),
+    teacher=TeacherConfig(
+      cycles=3,
+      residual_channels=512,
+      gate_channels=256,
+      skip_channels=256,
+      input='one_hot',
+      output=MU_LAW,
+    ),
+    student=StudentConfig(flow_layers=()),
+    classifier=_large_classifier(),
+    train_teacher=_long_training(batch_size=8, crop_samples=16000),
+    train_classifier=_long_training(
+      steps=200_000, batch_size=8, crop_samples=16000
+    ),
+  )
+
+
+def _long_training(steps: int = 1_000_000, **sizes) -> TrainingConfig:
+  """A million steps at a constant rate, as 1711.10433 trained."""
+  return TrainingConfig(
+    steps=steps,
+    learning_rate=2e-4,
+    final_learning_rate_share=1.0,
+    average_decay=0.9999,
+    checkpoint_every_steps=2000,
+    summary_every_steps=500,
+    **sizes,
+  )
+
+
+def _large_classifier() -> ClassifierConfig:
+  """The papers give no sizes; a quarter of their teacher's channels."""
+  return ClassifierConfig(
+    cycles=3,
+    residual_channels=128,
+    gate_channels=128,
+    skip_channels=256,
+    frame_channels=256,
+  )
+
+
+def _parallel_wavenet_2017() -> Config:
+  """The second paper's teacher and student, 24 kHz, 16 bit.
+
+  Its loss too, but for the perceptual one, which needs a corpus with labels
+  (or a run that has a classifier): add `distillation.style_weight`.
+  """
+  crops = {'batch_size': 32, 'crop_samples': 7680}
+  return Config(
+    preset='parallel_wavenet_2017',
+    audio=AudioConfig(
+      sample_rate_hz=24000,
+      hop_samples=240,
+      window_samples=960,
+      mel_max_hz=12000.0,
+    ),
+    conditioning=ConditioningConfig(upsample_factors=(15, 16), channels=80),
+    teacher=TeacherConfig(
+      cycles=3,
+      kernel_size=3,
+      residual_channels=512,
+      gate_channels=256,
+      skip_channels=256,
+    ),
+    student=StudentConfig(
+      flow_layers=(10, 10, 10, 30),
+      kernel_size=3,
+      residual_channels=64,
+      gate_channels=32,
+    ),
+    classifier=_large_classifier(),
+    train_teacher=_long_training(**crops),
+    train_student=_long_training(**crops),
+    train_classifier=_long_training(steps=200_000, **crops),
+    # The paper gives no weight of its power loss; relative to the recording,
+    # 10 is of the order of the divergence.
+    distillation=DistillationConfig(
+      power_weight=10.0, power_relative=True, contrastive_weight=0.3
+    ),
+  )
+
+
+PRESETS = {
+  'tiny': _tiny,
+  'small': _small,
+  'wavenet_2016': _wavenet_2016,
+  'parallel_wavenet_2017': _parallel_wavenet_2017,
+}
+
+
+def preset(name: str) -> Config:
+  """A fresh, valid `Config` by its name in `PRESETS`."""
+  if name not in PRESETS:
+    raise UserError(
+      f'preset: found {name!r}, expected one of {", ".join(PRESETS)}.'
+    )
+  return PRESETS[name]()

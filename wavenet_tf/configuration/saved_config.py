@@ -1,0 +1,45 @@
+"""A configuration's file, `<workdir>/config.json`."""
+
+import dataclasses
+import json
+import pathlib
+import typing
+
+from wavenet_tf.configuration.config import Config
+from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.configuration.files import write_text
+
+
+def save_config(config: Config, path: pathlib.Path) -> None:
+  """Writes JSON to a temporary name, then renames it."""
+  write_text(path, json.dumps(dataclasses.asdict(config), indent=2) + '\n')
+
+
+def load_config(path: pathlib.Path) -> Config:
+  """Reads what `save` wrote; a field of another version is an error."""
+  try:
+    return _from_dict(Config, json.loads(path.read_text('utf-8')), '')
+  except (ValueError, TypeError, AttributeError) as error:
+    raise UserError(
+      f'{path}: not a configuration of this version ({error}); use another '
+      '--workdir.'
+    ) from error
+
+
+def _from_dict(cls, values, where):
+  """Rebuilds nested dataclasses; JSON lists become tuples."""
+  known = typing.get_type_hints(cls)
+  if values.keys() != known.keys():
+    odd = sorted(values.keys() ^ known.keys())
+    raise ValueError(f'unknown or missing: {where}{odd[0]}')
+  fields = {}
+  for name, value in values.items():
+    if dataclasses.is_dataclass(known[name]):
+      fields[name] = _from_dict(known[name], value, f'{where}{name}.')
+      continue
+    value = tuple(value) if isinstance(value, list) else value
+    expected = typing.get_origin(known[name]) or known[name]
+    if not isinstance(value, (int, float) if expected is float else expected):
+      raise ValueError(f'{where}{name} is {value!r}')
+    fields[name] = value
+  return cls(**fields)

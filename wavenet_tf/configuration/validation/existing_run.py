@@ -1,0 +1,65 @@
+"""Which fields an existing run may change."""
+
+import pathlib
+
+from wavenet_tf.configuration.config import Config, flatten
+from wavenet_tf.configuration.errors import UserError
+
+# Fields that an existing run may change without becoming another run: how long
+# and how often, what to listen to; never what is learned or from which data.
+RESUMABLE_FIELDS = frozenset(
+  {
+    'train_teacher.steps',
+    'train_teacher.checkpoint_every_steps',
+    'train_teacher.summary_every_steps',
+    'train_student.steps',
+    'train_student.checkpoint_every_steps',
+    'train_student.summary_every_steps',
+    'train_classifier.steps',
+    'train_classifier.checkpoint_every_steps',
+    'train_classifier.summary_every_steps',
+    'evaluate.utterances',
+    'evaluate.audio_utterances',
+    'evaluate.audio_seconds',
+    'evaluate.temperature',
+    'evaluate.chunk_frames',
+    'data.workers',
+  }
+)
+
+
+# Which models depend on a section; while none of their folders exists, it may
+# change. (The classifier predicts samples as the teacher does.)
+_MODELS_OF_A_SECTION = {
+  'teacher': ('teacher', 'classifier'),
+  'train_teacher': ('teacher',),
+  'conditioning': ('teacher',),
+  'context': ('teacher',),
+  'student': ('student',),
+  'train_student': ('student',),
+  'distillation': ('student',),
+  'classifier': ('classifier',),
+  'train_classifier': ('classifier',),
+}
+
+
+def check_same_run(saved: Config, asked: Config, workdir) -> None:
+  """Raises `UserError` where `asked` would make another run of `workdir`."""
+  before, after = flatten(saved), flatten(asked)
+  free = {
+    section
+    for section, models in _MODELS_OF_A_SECTION.items()
+    if not any(pathlib.Path(workdir, model).exists() for model in models)
+  }
+  for field, value in after.items():
+    if field.split('.')[0] in free:
+      continue
+    if before[field] != value and field not in RESUMABLE_FIELDS:
+      models = _MODELS_OF_A_SECTION.get(field.split('.')[0], ())
+      copied = f', or a copy of it without {" and ".join(models)}/'
+      raise UserError(
+        f'{field}: found {value}, but {workdir} was made with '
+        f'{before[field]}; use that value (without --preset, '
+        f'a run takes its own), or another --workdir'
+        f'{copied if models else ""}.'
+      )

@@ -1,0 +1,41 @@
+"""Elementary checks of a configuration's fields.
+
+Each failure is one sentence: the field, what was found, what would do.
+"""
+
+import math
+
+from wavenet_tf.configuration.errors import UserError
+
+
+def fail(field, found, expected):
+  raise UserError(f'{field}: found {found}, expected {expected}.')
+
+
+def check_choice(field, value, choices):
+  if value not in choices:
+    fail(field, repr(value), 'one of ' + ', '.join(choices))
+
+
+def check_positive(section, fields, *names):
+  for name in names:
+    value = getattr(fields, name)
+    if not (value > 0 and math.isfinite(value)):
+      fail(f'{section}.{name}', value, 'a number above 0')
+
+
+def check_not_negative(section, fields, *names):
+  for name in names:
+    value = getattr(fields, name)
+    if not (value >= 0 and math.isfinite(value)):
+      fail(f'{section}.{name}', value, '0 or more')
+
+
+def check_seed(section, fields):
+  if not 0 <= fields.seed < 2**31:
+    fail(f'{section}.seed', fields.seed, 'an integer in [0, 2^31)')
+
+
+def check_share(field, value):
+  if not 0 <= value < 1:
+    fail(field, value, 'a share in [0, 1)')

@@ -1,0 +1,81 @@
+"""How likely a teacher finds recordings, in bits per sample."""
+
+from collections.abc import Callable, Iterable
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from wavenet_tf.configuration.config import Config
+from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.probability.outputs import bits
+from wavenet_tf.speaking.chunks import windows
+
+
+class Likelihood(NamedTuple):
+  """Average negative log2-probability of the samples of some utterances."""
+
+  bits_per_sample: float
+  samples: int
+
+
+def teacher_likelihood(
+  teacher, config: Config, examples: Iterable
+) -> Likelihood:
+  """Bits per sample of whole utterances; at 16 bits, comparable with flac.
+
+  Args:
+    teacher: with its final weights.
+    config: of the run.
+    examples: with `levels` `[T]`, `features` `[frames, channels]` and
+      `global_` `[channels]`.
+  """
+  score = utterance_scorer(teacher, config)
+  nats, samples = 0.0, 0
+  for example in examples:
+    nats -= score(example, example.global_[None])[0]
+    samples += len(example.levels)
+  return Likelihood(bits(nats) / samples, samples)
+
+
+def utterance_scorer(teacher, config: Config) -> Callable:
+  """-> (example, global vectors `[B, C]`) -> ln p(x | h) `[B]`, nats.
+
+  Every sample of an utterance is scored in its full context, under each of
+  the global vectors: it passes in chunks that hand their state on, so one
+  compiled function serves any length.
+  """
+  frames = config.evaluate.chunk_frames
+  hop = config.audio.hop_samples
+
+  @tf.function(jit_compile=True, autograph=False)
+  def score_chunk(levels, features, global_, state):
+    parameters, state = teacher.chunk(
+      teacher.output_kind.waveform(levels),
+      Conditioning.of(features, global_),
+      state,
+    )
+    return teacher.output_kind.log_prob(parameters, levels), state
+
+  def score(example, global_):
+    batch = len(global_)
+    state = teacher.initial_state(batch)
+    global_ = tf.constant(global_)
+    features = tf.repeat(tf.constant(example.features[None]), batch, 0)
+    nats = np.zeros(batch)
+    for index, window in enumerate(
+      windows(features, itertools.repeat(frames), config.silence)
+    ):
+      levels = example.levels[index * frames * hop :][: frames * hop]
+      padded = np.pad(levels, [0, frames * hop - len(levels)])
+      log_prob, state = score_chunk(
+        tf.constant(np.tile(padded, [batch, 1]), tf.int32),
+        window,
+        global_,
+        state,
+      )
+      nats += np.sum(log_prob.numpy()[:, : len(levels)], 1, dtype=np.float64)
+    return nats
+
+  return score

@@ -1,0 +1,24 @@
+"""Ctrl-C and SIGTERM as a request to stop after the step."""
+
+import contextlib
+import signal
+
+
+class Interrupted(Exception):
+  """Training stopped on a signal, after a checkpoint."""
+
+
+@contextlib.contextmanager
+def stop_on_signal():
+  """Turns SIGINT and SIGTERM into a request to stop after the step."""
+  received = []
+  signals = (signal.SIGINT, signal.SIGTERM)
+  previous = {
+    s: signal.signal(s, lambda number, _: received.append(number))
+    for s in signals
+  }
+  try:
+    yield lambda: bool(received)
+  finally:
+    for number, handler in previous.items():
+      signal.signal(number, handler)

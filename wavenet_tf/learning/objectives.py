@@ -1,0 +1,207 @@
+"""What each model minimizes: (batch, seed) -> (loss, metrics).
+
+An objective is a pure function, which the training loop compiles; losses and
+metrics are scalars. Its terms are in `losses.py`.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from wavenet_tf.configuration.choices import CLOSED_FORM
+from wavenet_tf.configuration.learning import DistillationConfig
+from wavenet_tf.learning import losses
+from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.probability.flows import FlowOutput
+from wavenet_tf.probability.outputs import bits
+from wavenet_tf.signal import augmentation, noise, quantization
+
+
+def teacher_objective(teacher) -> Callable:
+  """Mean negative log-likelihood, nats per sample.
+
+  Of all samples of a crop, or of those that `teacher.score` and
+  `context.teacher_samples` leave.
+  """
+
+  def objective(batch, seed):
+    del seed  # Maximum likelihood draws nothing.
+    output = teacher.output_kind
+    parameters = teacher.end_of(
+      output.waveform(batch.levels),
+      Conditioning.of(batch.features, batch.global_),
+      teacher.trained_samples or batch.levels.shape[1],
+    )[:, teacher.unscored_samples :]
+    levels = batch.levels[:, -parameters.shape[1] :]
+    loss = -tf.reduce_mean(output.log_prob(parameters, levels))
+    return loss, {'bits_per_sample': bits(loss)}
+
+  return objective
+
+
+def student_objective(
+  teacher,
+  student,
+  settings: DistillationConfig,
+  sample_rate_hz: int,
+  classifier=None,
+) -> Callable:
+  """The divergence from the teacher and the weighted additional losses.
+
+    w_d KL(P_S(c) || P_T(c)) + w_p power + w_s style + w_f features
+      - gamma KL(P_S(c) || P_T(c'))                       (1711.10433 sec. 4)
+
+  with c' the conditioning of another crop of the batch. The teacher's and the
+  classifier's weights stay as they are; gradients pass through the teacher's
+  context and through the point at which it is evaluated. A term of weight 0
+  is not computed.
+
+  Args:
+    teacher: frozen.
+    student: learns.
+    settings: weights and estimators.
+    sample_rate_hz: of the audio.
+    classifier: frozen; wanted where a perceptual weight is set.
+  """
+
+  def objective(batch, seed):
+    conditioning = Conditioning.of(batch.features, batch.global_)
+    recording = teacher.output_kind.waveform(batch.levels)
+    z = student.family.standard_noise(recording.shape, seed)
+    draws = draws_for(student, settings, recording.shape, seed)
+    output = student(z, conditioning)
+
+    def divergence_under(conditioning):
+      return distillation_divergence(
+        teacher, student, settings, output, conditioning, draws
+      )
+
+    loss, metrics = 0.0, {}
+    if settings.divergence_weight:
+      divergence = divergence_under(conditioning)
+      metrics.update(divergence.metrics())
+      loss += settings.divergence_weight * divergence.objective
+    if settings.power_weight:
+      metrics['power_loss'] = losses.power_loss(
+        output.waveform, recording, settings, sample_rate_hz
+      )
+      loss += settings.power_weight * metrics['power_loss']
+    if settings.is_perceptual:
+      heard = classifier.activations(output.waveform)
+      wanted = classifier.activations(recording)
+      if settings.style_weight:
+        metrics['style_loss'] = losses.style_loss(heard, wanted)
+        loss += settings.style_weight * metrics['style_loss']
+      if settings.feature_weight:
+        metrics['feature_loss'] = losses.feature_loss(heard, wanted)
+        loss += settings.feature_weight * metrics['feature_loss']
+    if settings.contrastive_weight:
+      # The same waveform and draws; only the teacher is told something else.
+      other = divergence_under(conditioning.rolled())
+      metrics['kl_under_other_conditioning'] = other.kl
+      loss -= settings.contrastive_weight * other.kl
+    return loss, metrics
+
+  return objective
+
+
+class Divergence(NamedTuple):
+  """KL(P_S || P_T) = H(P_S, P_T) - H(P_S), in nats per sample.
+
+  Attributes:
+    objective: what is minimized: the KL, and its regularization if any.
+    kl: without the regularization.
+    entropy: H(P_S).
+  """
+
+  objective: tf.Tensor
+  kl: tf.Tensor
+  entropy: tf.Tensor
+
+  def metrics(self):
+    return {
+      'kl': self.kl,
+      'cross_entropy': self.kl + self.entropy,
+      'entropy': self.entropy,
+    }
+
+
+def draws_for(student, settings: DistillationConfig, shape, seed):
+  """Noise `[M, B, T]` of the sampled divergence; None for the closed form."""
+  if settings.divergence == CLOSED_FORM:
+    return None
+  return student.family.standard_noise(
+    [settings.draws_per_step, *shape], noise.another(seed)
+  )
+
+
+def distillation_divergence(
+  teacher,
+  student,
+  settings: DistillationConfig,
+  output: FlowOutput,
+  conditioning: Conditioning,
+  draws,
+) -> Divergence:
+  """The divergence of the student's `output`, by one pass of the teacher."""
+  parameters = teacher(output.waveform, conditioning)
+  entropy = student.family.entropy(output.log_scale)
+  if settings.divergence == CLOSED_FORM:
+    _, loc, log_scale = teacher.output_kind.split(parameters)
+    pair = loc[..., 0], log_scale[..., 0]
+    kl = tf.reduce_mean(
+      losses.gaussian_divergence(output.location, output.log_scale, *pair)
+    )
+    regularization = losses.log_scale_regularization(output.log_scale, pair[1])
+    return Divergence(
+      kl + settings.regularization_weight * regularization, kl, entropy
+    )
+  cross_entropy = losses.sampled_cross_entropy(
+    lambda x: teacher.output_kind.log_density(parameters, x), output, draws
+  )
+  return Divergence(cross_entropy - entropy, cross_entropy - entropy, entropy)
+
+
+def classifier_objective(classifier, next_sample_weight: float) -> Callable:
+  """-> (batch, seed) -> cross-entropy of frames + weighted next-sample loss.
+
+  The two losses of 1609.03499 sec. 3.4. Frames without a label (-1) count in
+  neither the loss nor the accuracy; a weight of 0 switches the second one off.
+  With a seed, crops are heard as `augmentation` varies them and frames are
+  thinned by dropout; without one, neither.
+  """
+
+  def objective(batch, seed):
+    heard = augmentation.vary(
+      batch.levels,
+      batch.labels,
+      classifier.sizes,
+      classifier.frame_samples,
+      seed,
+    )
+    waveform = quantization.waveform_from_levels(heard.levels)
+    dropout_seed = None if seed is None else noise.another(seed)
+    output = classifier(waveform, dropout_seed)
+    labelled = tf.cast(heard.labels >= 0, tf.float32)
+    frames = tf.maximum(tf.reduce_sum(labelled), 1.0)
+    entropies = tf.nn.sparse_softmax_cross_entropy_with_logits(
+      tf.maximum(heard.labels, 0), output.logits
+    )
+    loss = tf.reduce_sum(labelled * entropies) / frames
+    best = tf.argmax(output.logits, -1, tf.int32)
+    correct = tf.cast(best == heard.labels, tf.float32)  # Never where -1.
+    metrics = {
+      'frame_cross_entropy': loss,
+      'frame_accuracy': tf.reduce_sum(correct) / frames,
+    }
+    if next_sample_weight:
+      log_prob = classifier.output_kind.log_prob(
+        output.parameters, heard.levels
+      )
+      nats = -tf.reduce_mean(log_prob)
+      loss += next_sample_weight * nats
+      metrics['bits_per_sample'] = bits(nats)
+    return loss, metrics
+
+  return objective

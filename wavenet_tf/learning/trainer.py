@@ -1,0 +1,228 @@
+"""One loop for every model: steps, checkpoints, summaries, exact resume.
+
+Everything that a step depends on is either in the checkpoint (weights,
+optimizer, average, step) or a function of the step (data position, noise), so
+that interrupted and resumed training equals uninterrupted training bit for
+bit.
+"""
+
+from collections.abc import Callable, Iterable
+import pathlib
+import shutil
+
+from absl import logging
+import keras
+import tensorflow as tf
+import tqdm
+
+from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.configuration.learning import TrainingConfig
+from wavenet_tf.learning.checkpoints import (
+  first_line,
+  KEPT_CHECKPOINTS,
+  repair_list,
+  restore_newest,
+)
+from wavenet_tf.learning.interruption import Interrupted, stop_on_signal
+from wavenet_tf.learning.progress import (
+  postfix,
+  Speed,
+  StepResult,
+  write_scalars,
+)
+from wavenet_tf.learning.weights import WeightVector
+
+_READ_METRICS_EVERY_STEPS = 10
+
+
+class Trainer:
+  """Adam, gradient clipping, a weight average, and a guard against NaN.
+
+  Args:
+    model: owns the variables that are trained; set before the trainer is made.
+    loss_fn: (batch, seed int32 [2]) -> (loss, metrics); pure.
+    training: schedule and rhythm.
+    folder: for checkpoints and TensorBoard summaries.
+
+  Example:
+    ```python
+    trainer = Trainer(teacher, loss_fn, config.train_teacher, folder)
+    trainer.restore()
+    trainer.run(batches(start_step=trainer.steps_done))
+    ```
+  """
+
+  def __init__(
+    self,
+    model: keras.Model,
+    loss_fn: Callable,
+    training: TrainingConfig,
+    folder: pathlib.Path,
+  ):
+    self._loss_fn = loss_fn
+    self._training = training
+    self._folder = folder
+    self._weights = WeightVector(model.trainable_variables)
+    self._optimizer = keras.optimizers.Adam(_schedule(training))
+    self._optimizer.build([self._weights.variable])
+    self._average = tf.Variable(self._weights.variable.value)
+    self._step = tf.Variable(0, dtype=tf.int64)
+    self._bad_steps = tf.Variable(0, dtype=tf.int64)
+    self._skipped_steps = tf.Variable(0, dtype=tf.int64)
+    self._checkpoint = tf.train.Checkpoint(
+      weight_vector=self._weights.variable.value,
+      optimizer=[v.value for v in self._optimizer.variables],
+      average_vector=self._average,
+      step=self._step,
+      bad_steps=self._bad_steps,
+      skipped_steps=self._skipped_steps,
+    )
+    repair_list(folder)
+    self._manager = tf.train.CheckpointManager(
+      self._checkpoint, str(folder), KEPT_CHECKPOINTS
+    )
+    self._compiled_step = tf.function(
+      self._take_step, jit_compile=training.jit_compile, autograph=False
+    )
+
+  @property
+  def steps_done(self) -> int:
+    return int(self._step)
+
+  def restore(self) -> None:
+    """Continues from the newest checkpoint that can be read, if any."""
+    restore_newest(self._checkpoint, self._folder)
+    self._weights.assign(self._weights.variable.value)
+
+  def run(
+    self,
+    batches: Iterable,
+    on_checkpoint: Callable[[int], None] = lambda step: None,
+  ) -> None:
+    """Trains until `training.steps`, saving as it goes.
+
+    Args:
+      batches: continues at `steps_done`.
+      on_checkpoint: called with the step after each save, within the summary
+        writer.
+
+    Raises:
+      Interrupted: on SIGINT or SIGTERM, after a checkpoint.
+      UserError: after `max_bad_steps` steps without a finite gradient.
+    """
+    training = self._training
+    if self.steps_done >= training.steps:
+      return
+    writer = tf.summary.create_file_writer(str(self._folder))
+    progress = tqdm.tqdm(
+      total=training.steps,
+      initial=self.steps_done,
+      desc=self._folder.name,
+      unit='step',
+    )
+    with writer.as_default(), stop_on_signal() as stopping, progress:
+      speed = Speed()
+      for batch in batches:
+        result = self._compiled_step(batch)
+        progress.update()
+        step = self.steps_done
+        last = step >= training.steps or stopping()
+        summarize = last or step % training.summary_every_steps == 0
+        if summarize or step % _READ_METRICS_EVERY_STEPS == 0:
+          self._check(result)
+          rate = speed.samples_per_second(step, batch)
+          progress.set_postfix_str(postfix(result, rate))
+        if summarize:
+          write_scalars(result, rate, step)
+        if last or step % training.checkpoint_every_steps == 0:
+          self._save()
+          if not stopping():
+            on_checkpoint(step)
+          speed = Speed()  # Saving and listening are not training.
+        if last:
+          break
+      if stopping():
+        raise Interrupted(
+          f'Stopped after step {step} of {training.steps}, saved; the same '
+          'command continues there.'
+        )
+
+  def _take_step(self, batch):
+    seed = tf.stack(
+      [tf.cast(self._training.seed, tf.int32), tf.cast(self._step, tf.int32)]
+    )
+    with tf.GradientTape() as tape:
+      loss, metrics = self._loss_fn(batch, seed)
+    # A weight that the loss does not see stays as it is.
+    gradients = tape.gradient(
+      loss, self._weights.parts, unconnected_gradients='zero'
+    )
+    gradient = self._weights.join(gradients)
+    [gradient], norm = tf.clip_by_global_norm(
+      [gradient], self._training.clip_norm
+    )
+    finite = tf.math.is_finite(loss) & tf.math.is_finite(norm)
+    # A bad step moves nothing, neither weights nor moments nor average.
+    tf.cond(finite, lambda: self._apply(gradient), lambda: None)
+    one = tf.constant(1, tf.int64)
+    bad = tf.where(finite, 0 * one, one)
+    self._bad_steps.assign(bad * (self._bad_steps + 1))
+    self._skipped_steps.assign_add(bad)
+    self._step.assign_add(1)
+    return StepResult(
+      loss,
+      norm,
+      self._bad_steps.read_value(),
+      self._skipped_steps.read_value(),
+      metrics,
+    )
+
+  def _apply(self, gradient):
+    weights = self._weights.variable
+    self._optimizer.apply([gradient], [weights])
+    self._weights.assign(weights.value)
+    # Early on the average follows quickly, so that it forgets the start.
+    steps = tf.cast(self._step, tf.float32)
+    decay = tf.minimum(
+      self._training.average_decay, (1.0 + steps) / (10.0 + steps)
+    )
+    self._average.assign(decay * self._average + (1.0 - decay) * weights.value)
+
+  def _check(self, result):
+    bad = int(result.bad_steps)
+    if bad:
+      logging.warning(
+        'Step %d: %d steps in a row without a finite gradient, each skipped.',
+        self.steps_done,
+        bad,
+      )
+    if bad >= self._training.max_bad_steps:
+      raise UserError(
+        f'{self._folder.name}: {bad} steps in a row had no finite gradient; '
+        'the last checkpoint is intact. Look for damaged recordings, or start '
+        'in another --workdir with a lower learning_rate or clip_norm.'
+      )
+
+  def _save(self):
+    try:
+      self._manager.save(self.steps_done)
+    except (OSError, tf.errors.OpError) as error:
+      for unfinished in self._folder.glob('*_temp'):
+        shutil.rmtree(unfinished, ignore_errors=True)
+      raise UserError(
+        f'{self._folder}: a checkpoint cannot be written '
+        f'({first_line(error)}); free some space and run the '
+        'same command again.'
+      ) from error
+
+
+def _schedule(training: TrainingConfig):
+  """Linear warm-up, then a cosine to the final share (1 keeps it constant)."""
+  warmup = min(training.warmup_steps, training.steps - 1)
+  return keras.optimizers.schedules.CosineDecay(
+    initial_learning_rate=training.learning_rate / max(warmup, 1),
+    decay_steps=max(training.steps - warmup, 1),
+    alpha=training.final_learning_rate_share,
+    warmup_target=training.learning_rate,
+    warmup_steps=warmup,
+  )

@@ -1,0 +1,155 @@
+"""The parallel student: a chain of inverse autoregressive flows."""
+
+import math
+
+import keras
+import tensorflow as tf
+
+from wavenet_tf.configuration.config import Config
+from wavenet_tf.networks import causal_network, upsampling
+from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.probability import flows
+from wavenet_tf.probability.families import FAMILIES
+
+
+class Student(keras.Model):
+  """White noise -> waveform in one pass (1711.10433 sec. 3).
+
+  Each flow is a WaveNet without skip connections with two outputs, location
+  (in units of the scale that the chain starts with there) and log-scale. The
+  chain starts near a multiplication by `student.initial_scale`: total location
+  0, total scale as stated.
+
+  Args:
+    config: sizes from `config.student`, upsampling from
+      `config.conditioning`.
+
+  Call:
+    z: float32 `[B, T]`, noise of the standard member of `family`:
+      Logistic(0, 1), or Normal(0, 1) where `student.base` says so.
+    conditioning: `Conditioning` for T / hop frames.
+    Returns `FlowOutput`.
+
+  Example:
+    ```python
+    student = build_student(config)
+    z = student.family.standard_noise([1, samples], seed)
+    waveform = student(z, conditioning).waveform
+    ```
+  """
+
+  def __init__(self, config: Config, **kwargs):
+    super().__init__(**kwargs)
+    sizes = config.student
+    self.sizes = sizes
+    self.family = FAMILIES[sizes.base]
+    self.encoder = upsampling.ConditioningEncoder(config, name='encoder')
+    chain = len(sizes.flow_layers)
+    flow_scale = sizes.initial_scale ** (1.0 / chain)
+    # What counts as one at the entrance of flow i, and at the end of the chain.
+    self.units = [flow_scale**i for i in range(chain + 1)]
+    noise_deviation = float(self.family.standard().stddev())
+    self.networks = [
+      causal_network.CausalNetwork(
+        dilations=sizes.dilations(i),
+        kernel_size=sizes.kernel_size,
+        residual_channels=sizes.residual_channels,
+        gate_channels=sizes.gate_channels,
+        skip_channels=None,
+        outputs=2,
+        output_bias=[0.0, math.log(flow_scale)],
+        output_scale=1e-3,
+        input_gain=1.0 / (noise_deviation * self.units[i]),
+        local_channels=self.encoder.local_channels,
+        product_dtype=sizes.product_dtype,
+        name=f'flow_{i}',
+      )
+      for i in range(chain)
+    ]
+
+  def build(self, input_shape):
+    """Every layer makes its variables when it is called first."""
+    self.built = True
+
+  def initial_state(self, batch) -> tuple[causal_network.NetworkState, ...]:
+    """One state per flow: nothing was heard yet."""
+    return tuple(net.initial_state(batch, 1) for net in self.networks)
+
+  def call(self, z, conditioning):
+    return self.chunk(z, conditioning, self.initial_state(tf.shape(z)[0]))[0]
+
+  def chunk(self, z, conditioning: Conditioning, states):
+    """`call` for a chunk: `FlowOutput` and the next states."""
+    output, next_states = flows.identity(z), []
+    encoded = self.encoder(conditioning)
+    for i, state in enumerate(states):
+      loc, log_scale, state = self._parameters(
+        i, output.waveform, encoded, state
+      )
+      output = flows.extend(output, loc, log_scale)
+      next_states.append(state)
+    return output, tuple(next_states)
+
+  def flows(self, conditioning: Conditioning):
+    """The chain as bijectors, in the order in which noise passes them."""
+    encoded = self.encoder(conditioning)
+    return [
+      flows.InverseAutoregressiveFlow(self._function(i, encoded))
+      for i in range(len(self.networks))
+    ]
+
+  def distribution(self, conditioning: Conditioning, shape):
+    """The student as a `tfd.TransformedDistribution` over `[B, T]` waveforms.
+
+    It samples in one pass, gives the density of its own samples at no more
+    cost (eagerly, through TFP's cache), and that of any waveform slowly.
+    """
+    return flows.flow_distribution(
+      self.flows(conditioning), self.family.standard(), shape
+    )
+
+  def _function(self, i, encoded):
+    """What flow i computes, at once and step by step."""
+    net = self.networks[i]
+
+    def whole(x):
+      state = net.initial_state(tf.shape(x)[0], 1)
+      return self._parameters(i, x, encoded, state)[:2]
+
+    def step(previous, state, t):
+      outputs, state = causal_network.conditioned_step(
+        net, previous[:, None], state, t
+      )
+      return (*self._read(i, outputs), state)
+
+    def begin(batch):
+      return causal_network.conditioned_rings(
+        net, encoded, net.initial_state(batch, 1)
+      )
+
+    return flows.AutoregressiveFunction(whole, begin, step)
+
+  def _parameters(self, i, x, encoded, state):
+    """-> location and log-scale of flow i, `[B, T]`, and its next state."""
+    outputs, state = self.networks[i](
+      x[..., None], conditioning=encoded, state=state
+    )
+    return (*self._read(i, outputs), state)
+
+  def _read(self, i, outputs):
+    """Outputs `[..., 2]` of network i -> location and log-scale `[...]`."""
+    loc, log_scale = tf.unstack(outputs, axis=-1)
+    log_scale = tf.clip_by_value(
+      log_scale, self.sizes.min_log_scale, self.sizes.max_log_scale
+    )
+    return loc * self.units[i + 1], log_scale
+
+
+def build_student(config: Config) -> Student:
+  """A `Student` whose variables exist."""
+  student = Student(config, name='student')
+  student(
+    tf.zeros([1, config.audio.hop_samples]),
+    upsampling.example_conditioning(config, frames=1),
+  )
+  return student

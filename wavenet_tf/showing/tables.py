@@ -1,0 +1,175 @@
+"""The results of a run as rows of a table, in words."""
+
+import pathlib
+
+import matplotlib
+
+matplotlib.use('Agg')
+
+from wavenet_tf.configuration.choices import LINGUISTIC, MEL, MU_LAW, NONE
+
+Row = tuple[str, str]  # What it is, and its value with its unit.
+
+
+def rows(results: dict, workdir: pathlib.Path) -> list[Row]:
+  """The short table at the end of a run."""
+  found = [
+    (
+      'validation',
+      f'{results["validation_utterances"]} utterances, '
+      f'{results["validation_samples"]:,} samples',
+    ),
+    ('teacher', f'{results["teacher_parameters"]:,} parameters'),
+  ]
+  bits = f'{results["teacher_bits_per_sample"]:.3f}'
+  if results['output'] == MU_LAW:
+    found.append(
+      (
+        'teacher likelihood',
+        f'{bits} bits per mu-law code, {_given(results)}',
+      )
+    )
+  elif results['bits'] < 16:
+    # Not to be compared with a coder of 16-bit samples.
+    found.append(
+      (
+        'teacher likelihood',
+        f'{bits} bits per {results["bits"]}-bit sample, {_given(results)}',
+      )
+    )
+  else:
+    flac = f'{results["flac_bits_per_sample"]:.3f}'
+    found += [
+      ('teacher likelihood', f'{bits} bits per sample, {_given(results)}'),
+      ('flac -8, same samples', f'{flac} bits per sample'),
+    ]
+  if 'student_at_end' in results:
+    start, end = (results[f'student_at_{w}']['kl'] for w in ('start', 'end'))
+    found += [
+      ('student', f'{results["student_parameters"]:,} parameters'),
+      (
+        'student KL',
+        f'{end:.3f} nats per sample (untrained {start:.3f})',
+      ),
+    ]
+    found += _health_rows(results['student_health'])
+  for voice in 'teacher', 'student':
+    if f'{voice}_audio' in results:
+      found += _audio_rows(voice, results[f'{voice}_audio'])
+  if results.get('speaker_recognition'):
+    found += speaker_rows(results['speaker_recognition'])
+  if 'classifier' in results:
+    found += classifier_rows(results['classifier'])
+  found += [
+    ('WAVs and spectrograms', str(workdir / 'samples')),
+    ('report', str(workdir / 'report' / 'index.html')),
+  ]
+  versions = sorted(
+    (workdir / 'export').glob('[0-9]*'), key=lambda path: float(path.stem)
+  )
+  if versions:
+    found.append(('SavedModel', str(versions[-1])))
+  return found
+
+
+def _given(results):
+  """What the network was told beside the past."""
+  names = {
+    MEL: ['the log-mel'],
+    LINGUISTIC: ['linguistic features'],
+    NONE: [],
+  }[results['local']]
+  names += [f'the {kind}' for kind in results['globals']]
+  return f'given {" and ".join(names) or "the past alone"}'
+
+
+def _health_rows(measured):
+  """What a person should know; all numbers are in `results.json`."""
+  loudness = (
+    measured['student/loudness_dbfs'] - measured['recording/loudness_dbfs']
+  )
+  bands = [
+    value
+    for name, value in measured.items()
+    if name.startswith('band_difference_db/')
+  ]
+  line = (
+    f'loudness {loudness:+.1f} dB, bands {min(bands):+.1f} to '
+    f'{max(bands):+.1f} dB, clipped {100 * measured["clipped_share"]:.2g} %'
+  )
+  if 'conditioning_nats' in measured:
+    line += (
+      f", others' conditioning costs {measured['conditioning_nats']:.3f} nats"
+    )
+  return [
+    ('student health', line),
+    *(('warning', text) for text in measured['warnings']),
+  ]
+
+
+def _audio_rows(voice, measured):
+  line = (
+    f'{measured["seconds"]:.1f} s: '
+    f'loudness {measured["loudness_db"]:+.1f} dB, '
+    f'long-term spectrum {measured["long_term_spectrum_db"]:.1f} dB'
+  )
+  if 'log_mel_db' in measured:
+    line = (
+      f'{measured["utterances"]} copies, {line}, '
+      f'log-mel {measured["log_mel_db"]:.1f} dB, '
+      f'mel cepstrum {measured["mel_cepstral_db"]:.1f} dB'
+    )
+  else:
+    line = f'{measured["utterances"]} samples, no copies, {line}'
+  return [
+    (f'{voice} audio', line),
+    (
+      f'{voice} real-time factor',
+      f'{measured["real_time_factor"]:.3f} s per second of audio',
+    ),
+  ]
+
+
+def classifier_rows(measured: dict) -> list[Row]:
+  """The classifier's part of the table, from `classifier_accuracy`."""
+  found = [('classifier', f'{measured["parameters"]:,} parameters')]
+  for unit in 'frame', 'clip':
+    if measured.get(f'{unit}s'):
+      found.append(
+        (
+          f'classifier {unit}s',
+          f'{100 * measured[f"{unit}_accuracy"]:.1f} % of '
+          f'{measured[f"{unit}s"]:,} {measured["labels"]} recognised '
+          f'(commonest {100 * measured[f"{unit}_majority_share"]:.1f} %)',
+        )
+      )
+  baseline = measured.get('baseline')
+  if baseline and baseline['measured']:
+    found.append(
+      (
+        f'log-mel baseline, {baseline["unit"]}s',
+        f'{100 * baseline["accuracy"]:.1f} % of {baseline["measured"]:,} '
+        f'{measured["labels"]} recognised by logistic regression',
+      )
+    )
+  return found
+
+
+def speaker_rows(measured: dict) -> list[Row]:
+  """The teacher as a recogniser of speakers, from `speaker_recognition`."""
+  recognised, count = measured['recognised'], measured['utterances']
+  return [
+    (
+      "speakers by Bayes' rule",
+      f'{recognised} of {count} utterances '
+      f'({100 * recognised / count:.1f} %), {measured["speakers"]} speakers; '
+      f'{measured["own_bits_per_sample"]:.3f} bits per sample under their own '
+      f"id, {measured['other_bits_per_sample']:.3f} under the others'",
+    )
+  ]
+
+
+def table(rows: list[Row]) -> str:
+  """Rows as aligned plain text."""
+  width = max(len(name) for name, _ in rows)
+  return '\n'.join(f'{name:<{width}}  {value}' for name, value in rows)

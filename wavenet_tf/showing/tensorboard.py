@@ -1,0 +1,38 @@
+"""Sounds, pictures and health in TensorBoard."""
+
+import numpy as np
+import tensorflow as tf
+
+from wavenet_tf.judging.health.measurement import Measurement
+from wavenet_tf.judging.health.summary import scalars
+
+
+def write_health(measurement: Measurement, step: int) -> None:
+  """Scalars and a histogram into the current summary writer."""
+  for name, value in scalars(measurement.health).items():
+    tf.summary.scalar(f'health/{name}', value, step)
+  tf.summary.histogram('health/log_scale', measurement.log_scale, step)
+
+
+import matplotlib
+
+matplotlib.use('Agg')
+from matplotlib import pyplot as plt
+
+from wavenet_tf.configuration.corpus import AudioConfig
+from wavenet_tf.showing.spectrograms import spectrogram_figure
+
+
+def write_audio(
+  waveforms: dict[str, np.ndarray], audio_config: AudioConfig, step: int
+) -> None:
+  """Audio and spectrograms into the current summary writer."""
+  for name, waveform in waveforms.items():
+    tf.summary.audio(
+      name, waveform[None, :, None], audio_config.sample_rate_hz, step
+    )
+  figure = spectrogram_figure(waveforms, audio_config)
+  figure.canvas.draw()
+  image = np.asarray(figure.canvas.buffer_rgba())[None, ..., :3]
+  plt.close(figure)
+  tf.summary.image('spectrograms', image, step)

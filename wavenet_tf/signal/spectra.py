@@ -1,0 +1,51 @@
+"""STFT and log-mel. Pure functions."""
+
+import tensorflow as tf
+
+from wavenet_tf.configuration.corpus import AudioConfig
+
+
+def stft_magnitude(waveform, window_samples: int, hop_samples: int):
+  """|STFT| with a Hann window, scaled so that a full-scale sine peaks at 1.
+
+  Args:
+    waveform: float32 `[B, T]`.
+    window_samples: window length; the FFT is the next power of two.
+    hop_samples: frame step.
+
+  Returns:
+    float32 `[B, 1 + (T - window_samples) // hop_samples, bins]`.
+  """
+  spectrum = tf.signal.stft(waveform, window_samples, hop_samples)
+  # A bare absolute value has no gradient at zero.
+  power = tf.math.real(spectrum) ** 2 + tf.math.imag(spectrum) ** 2
+  return tf.sqrt(power + 1e-14) * (4.0 / window_samples)
+
+
+def log_mel(waveform, audio: AudioConfig):
+  """Ln max(mel filters . |STFT|, floor): the front end of copy synthesis.
+
+  Frame f is centred on samples [f hop, (f + 1) hop); silence is assumed
+  before and after the recording.
+
+  Args:
+    waveform: float32 `[B, T]` in [-1, 1).
+    audio: rate, window, hop, mel range and floor.
+
+  Returns:
+    float32 `[B, ceil(T / hop), mel_bins]` in [ln floor, about 0].
+  """
+  hop, window = audio.hop_samples, audio.window_samples
+  missing = -tf.shape(waveform)[1] % hop
+  before = (window - hop) // 2
+  padded = tf.pad(waveform, [[0, 0], [before, window - hop - before + missing]])
+  magnitude = stft_magnitude(padded, window, hop)
+  filters = tf.signal.linear_to_mel_weight_matrix(
+    audio.mel_bins,
+    magnitude.shape[-1],
+    audio.sample_rate_hz,
+    audio.mel_min_hz,
+    audio.mel_max_hz,
+  )
+  mel = tf.tensordot(magnitude, filters, 1)
+  return tf.math.log(tf.maximum(mel, audio.mel_floor))

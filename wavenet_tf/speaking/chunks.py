@@ -1,0 +1,55 @@
+"""Features in chunks with their margins, waveforms joined again."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from wavenet_tf.configuration.corpus import MARGIN_FRAMES
+
+
+class Chunk(NamedTuple):
+  """`waveform` float32 `[B, N]` and the state that follows it."""
+
+  waveform: tf.Tensor
+  state: tuple
+
+
+def windows(features, lengths: Iterable[int], silence: float):
+  """Features `[B, frames, C]` in chunks of these lengths, with their margins.
+
+  Silence is assumed around them and after them, to the end of the last chunk.
+  Only the chunk at hand is copied.
+
+  Args:
+    features: float32 `[B, frames, C]`.
+    lengths: frames of one chunk after the other, at least as many in all.
+    silence: what features are where there is no sound.
+
+  Yields:
+    `[B, length + 2 MARGIN_FRAMES, C]`.
+  """
+  frames, start = features.shape[1], 0
+  for length in lengths:
+    if start >= frames:
+      return
+    first, end = start - MARGIN_FRAMES, start + length + MARGIN_FRAMES
+    yield tf.pad(
+      features[:, max(first, 0) : min(end, frames)],
+      [[0, 0], [max(-first, 0), max(end - frames, 0)], [0, 0]],
+      constant_values=silence,
+    )
+    start += length
+
+
+def joined(chunks, features, config) -> np.ndarray:
+  """Waveforms of all chunks, cut to the length of the features."""
+  samples = features.shape[1] * config.audio.hop_samples
+  joined = np.empty([features.shape[0], samples], np.float32)
+  start = 0
+  for chunk in chunks:
+    part = joined[:, start : start + chunk.waveform.shape[1]]
+    part[:] = chunk.waveform[:, : part.shape[1]]
+    start += part.shape[1]
+  return joined

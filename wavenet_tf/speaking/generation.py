@@ -1,0 +1,189 @@
+"""Cached autoregressive generation, in chunks of one length, compiled once.
+
+Within a chunk a loop takes one step per sample with every layer's past in a
+ring buffer, so the cost of a sample is that of one layer after the other and
+does not grow with the receptive field (1611.09482). Between chunks the state
+is the same that a forward pass over a chunk takes and returns.
+"""
+
+from collections.abc import Iterator
+import dataclasses
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from wavenet_tf.configuration.config import Config
+from wavenet_tf.networks import causal_network
+from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.teacher import Teacher, TeacherState
+from wavenet_tf.speaking.chunks import Chunk, joined, windows
+
+
+class Generator:
+  """Draws waveforms from a teacher, in any conditioning it was trained with.
+
+  Args:
+    teacher: with its final weights.
+    config: of the run; for the hop and `evaluate` (chunk length, temperature).
+    jit_compile: compile the chunk with XLA.
+
+  Example:
+    ```python
+    generate = Generator(teacher, config)
+    waveform = generate(log_mel, seed=[7, 0])   # [B, frames * hop]
+    ```
+  """
+
+  def __init__(
+    self, teacher: Teacher, config: Config, jit_compile: bool = True
+  ):
+    self._teacher = teacher
+    self._config = config
+    self._chunk_frames = config.evaluate.chunk_frames
+    self._temperature = config.evaluate.temperature
+    self._compiled = tf.function(
+      self._generate_chunk, jit_compile=jit_compile, autograph=False
+    )
+
+  def __call__(self, features, seed, global_=None) -> np.ndarray:
+    """Whole waveforms, which are kept; `chunks` keeps none of its own.
+
+    Args:
+      features: float32 `[B, frames, channels]`; without local conditioning
+        there are no channels, and the frames say how long to go on.
+      seed: two integers; the same seed gives the same waveform.
+      global_: float32 `[B, channels]`, where the teacher has it.
+
+    Returns:
+      float32 `[B, frames * hop]`.
+    """
+    return joined(self.chunks(features, seed, global_), features, self._config)
+
+  def chunks(self, features, seed, global_=None) -> Iterator[Chunk]:
+    """Yields one `Chunk` after the other; the last may exceed the features.
+
+    Memory beside the features themselves does not grow with their length.
+    """
+    state = self._teacher.initial_state(features.shape[0])
+    for index, window in enumerate(
+      windows(
+        features, itertools.repeat(self._chunk_frames), self._config.silence
+      )
+    ):
+      chunk_seed = tf.random.experimental.stateless_fold_in(
+        tf.constant(seed, tf.int32), index
+      )
+      chunk = self._compiled(window, global_, chunk_seed, state)
+      yield chunk
+      state = chunk.state
+
+  def _generate_chunk(self, features, global_, seed, state) -> Chunk:
+    """One chunk; with a context stack, frame by frame of it."""
+    teacher, batch = self._teacher, features.shape[0]
+    samples = self._chunk_frames * self._config.audio.hop_samples
+    encoded = teacher.encoder(Conditioning.of(features, global_))
+    noise = teacher.output_kind.noise([samples, batch], seed)
+    steps = _Steps(teacher, encoded, noise, self._temperature)
+    carry = _Carry(
+      state.network.previous[:, 0],
+      causal_network.rings_from_state(state.network),
+      tf.zeros([samples, batch]),
+    )
+    if not teacher.context:
+      carry = steps.run(0, samples, None, carry)
+      context_state = None
+    else:
+      carry, context_state = self._generate_frames(
+        steps, samples, carry, state.context
+      )
+    state = TeacherState(
+      causal_network.state_from_rings(carry.previous, carry.rings, samples),
+      context_state,
+    )
+    return Chunk(tf.transpose(carry.waveform), state)
+
+  def _generate_frames(self, steps, samples, carry, state):
+    """The context stack takes a step, then the network one per sample."""
+    context = self._teacher.context
+    pool, kernels = context.pool_samples, context.network.kernels()
+
+    def one_frame(j, carry, frame, rings):
+      heard, rings = context.step(kernels, frame, rings, j)
+      carry = steps.run(j * pool, pool, heard, carry)
+      frame = tf.transpose(carry.waveform[j * pool : (j + 1) * pool])
+      return j + 1, carry, self._teacher.context_frames(frame)[:, 0], rings
+
+    j, carry, frame, rings = tf.while_loop(
+      lambda j, *_: j < samples // pool,
+      one_frame,
+      (0, carry, state.previous[:, 0], causal_network.rings_from_state(state)),
+      maximum_iterations=samples // pool,
+    )
+    return carry, causal_network.state_from_rings(frame, rings, j)
+
+
+class _Carry(NamedTuple):
+  """What the loop over samples hands on."""
+
+  previous: tf.Tensor  # [B, C], the last sample as the network hears it
+  rings: causal_network.NetworkRings
+  waveform: tf.Tensor  # [samples, B], filled as far as the loop has come
+
+
+class _Steps:
+  """The loop over the samples of a chunk.
+
+  Conditioning is projected and noise drawn for the whole chunk, time first,
+  so that a step reads one row.
+  """
+
+  def __init__(self, teacher, encoded, noise, temperature):
+    self._teacher = teacher
+    self._kernels = teacher.network.kernels()
+    self._noise = noise
+    self._temperature = temperature
+    # The context is not known yet: its channels, the last ones, are zero.
+    if teacher.context:
+      shape = [noise.shape[1], noise.shape[0], teacher.context.channels]
+      encoded = encoded.beside(tf.zeros(shape))
+    self._hold = encoded.hold
+    if encoded.local is not None:  # Time first, while it is small.
+      local = tf.transpose(encoded.local, [1, 0, 2])
+      encoded = dataclasses.replace(encoded, local=local)
+    self._projected = teacher.network.stack.project(encoded, time_axis=0)
+
+  def run(self, first, count, heard, carry: _Carry) -> _Carry:
+    """Samples first .. first + count - 1, told the context `heard`."""
+    teacher = self._teacher
+    if heard is not None:
+      heard = teacher.network.stack.project_last(heard)
+
+    def step(i, carry):
+      t = first + i
+      parameters, rings = teacher.network.step(
+        self._kernels,
+        carry.previous,
+        self._conditioning(t, heard),
+        carry.rings,
+        t,
+      )
+      sample = teacher.output_kind.sample(
+        parameters, tf.gather(self._noise, t), self._temperature
+      )
+      waveform = tf.tensor_scatter_nd_update(carry.waveform, [[t]], [sample])
+      return i + 1, _Carry(teacher.encode(sample), rings, waveform)
+
+    return tf.while_loop(
+      lambda i, _: i < count, step, (0, carry), maximum_iterations=count
+    )[1]
+
+  def _conditioning(self, t, heard):
+    if self._projected is None:
+      return heard
+    if self._projected.shape[0] == 1:
+      row = self._projected[0]
+    else:
+      row = tf.gather(self._projected, t // self._hold)
+    return row if heard is None else row + heard
