@@ -17,8 +17,10 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 # pylint: disable=g-import-not-at-top,wrong-import-position
 from absl import app, flags
 
-from benchmarks import machine, peers, pinned, results, table
-from benchmarks.settings import Settings
+from benchmarks.measuring import machine, printing, results
+from benchmarks.peers import sources
+from benchmarks.tables import pinned
+from benchmarks.tables.settings import Settings
 from wavenet_tf.configuration.errors import UserError
 
 # pylint: enable=g-import-not-at-top,wrong-import-position
@@ -85,7 +87,7 @@ def _run(names):
   settings = Settings(
     threads=0,
     repeats=FLAGS.repeats,
-    sources=tuple(peers.recognise(pathlib.Path(d)) for d in FLAGS.peer_dir),
+    sources=tuple(sources.recognise(pathlib.Path(d)) for d in FLAGS.peer_dir),
     peer_python=pathlib.Path(FLAGS.peer_python),
     stream_seconds=_stream_seconds(),
   )
@@ -102,7 +104,7 @@ def _run(names):
         _training_rates(measured),
       )
       measured.append(found)
-      print(f'\n{table.text(found)}', flush=True)
+      print(f'\n{printing.text(found)}', flush=True)
       if FLAGS.json:
         results.write(pathlib.Path(FLAGS.json), about, measured)
 

@@ -12,26 +12,28 @@ from project_imports import ROOT
 import pytest
 import tensorflow as tf
 
-from benchmarks import (
+from benchmarks.measuring import (
   ceilings,
   configurations,
-  distillation,
   flops,
-  generation,
   harness,
-  input_pipeline,
   machine,
-  peers,
+  printing,
   processes,
   results,
+)
+from benchmarks.measuring.flops import Product
+from benchmarks.measuring.results import Ceiling, Figure, Peer, Table
+from benchmarks.peers import sources
+from benchmarks.tables import (
+  distillation,
+  generation,
+  input_pipeline,
   second_start,
   student,
-  table,
   training,
 )
-from benchmarks.flops import Product
-from benchmarks.results import Ceiling, Figure, Peer, Table
-from benchmarks.settings import Settings
+from benchmarks.tables.settings import Settings
 from wavenet_tf.configuration.choices import MU_LAW
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.networks.student import build_student
@@ -236,7 +238,7 @@ def test_json_is_written_whole_or_not_at_all(tmp_path):
 
 
 def test_the_text_says_it_all():
-  text = table.text(example_table())
+  text = printing.text(example_table())
   for part in (
     'generation: 1 thread, peak memory 1 MiB',
     'other programs took 25% of the time',
@@ -337,12 +339,12 @@ def folder_of(tmp_path, sign):
 )
 def test_a_peer_is_known_by_what_is_inside(tmp_path, name, sign):
   folder = folder_of(tmp_path, sign)
-  assert peers.recognise(folder) == (name, folder)
+  assert sources.recognise(folder) == (name, folder)
 
 
 def test_an_unknown_folder_is_named(tmp_path):
   with pytest.raises(UserError) as error:
-    peers.recognise(tmp_path)
+    sources.recognise(tmp_path)
   assert str(tmp_path) in str(error.value)
   assert 'wavenet_iaf.py (ClariNet)' in str(error.value)
 
@@ -350,8 +352,8 @@ def test_an_unknown_folder_is_named(tmp_path):
 def fake_peer(tmp_path, program, python=sys.executable):
   worker = tmp_path / 'worker.py'
   worker.write_text(program)
-  source = peers.Source('wavenet_vocoder', tmp_path)
-  return peers.Peer(
+  source = sources.Source('wavenet_vocoder', tmp_path)
+  return sources.Peer(
     source, pathlib.Path(python), 'generation', 1, {'samples': 100}, worker
   )
 

@@ -2,16 +2,16 @@
 
 import tensorflow as tf
 
-from benchmarks import (
+from benchmarks.measuring import machine
+from benchmarks.measuring.results import Lines, Table
+from benchmarks.tables import (
   distillation,
   generation,
   input_pipeline,
-  machine,
   student,
   training,
 )
-from benchmarks.results import Lines, Table
-from benchmarks.settings import Settings
+from benchmarks.tables.settings import Settings
 
 
 def measure(

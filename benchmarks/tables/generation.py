@@ -5,17 +5,17 @@ import time
 
 import numpy as np
 
-from benchmarks import (
+from benchmarks.measuring import (
   ceilings,
   configurations,
   flops,
   harness,
   machine,
-  peers,
-  second_start,
 )
-from benchmarks.results import Ceiling, Figure, Lines
-from benchmarks.settings import Settings
+from benchmarks.measuring.results import Ceiling, Figure, Lines
+from benchmarks.peers import sources
+from benchmarks.tables import second_start
+from benchmarks.tables.settings import Settings
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.networks.teacher import build_teacher
 from wavenet_tf.speaking.generation import Generator
@@ -98,8 +98,8 @@ def _figure(settings, config, streams, waiting, peer_samples, chain_steps):
     )
     chains[f'the bare chain, batch {streams.batch}, {name}'] = chain
   work = _peer_work(config, streams.batch, peer_samples)
-  with peers.working(
-    settings, peers.WAVENET_VOCODER, 'generation', **work
+  with sources.working(
+    settings, sources.WAVENET_VOCODER, 'generation', **work
   ) as others:
     contenders = {
       'ours': harness.timed(streams.run),

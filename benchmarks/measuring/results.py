@@ -5,7 +5,7 @@ import json
 import pathlib
 from typing import NamedTuple
 
-from benchmarks import harness
+from benchmarks.measuring import harness
 from wavenet_tf.configuration.files import write_text
 
 

@@ -1,7 +1,7 @@
 """Other implementations, each in a process of its own.
 
 Their frameworks and TensorFlow must not share a process. A worker
-(`peer_worker.py`) builds the peer's model, then makes one timed run whenever
+(`worker.py`) builds the peer's model, then makes one timed run whenever
 it is told to, so that ours and theirs take turns.
 """
 
@@ -12,10 +12,10 @@ import subprocess
 import tempfile
 from typing import NamedTuple
 
-from benchmarks import harness, results
+from benchmarks.measuring import harness, results
 from wavenet_tf.configuration.errors import UserError
 
-_WORKER = pathlib.Path(__file__).with_name('peer_worker.py')
+_WORKER = pathlib.Path(__file__).with_name('worker.py')
 
 WAVENET_VOCODER = 'wavenet_vocoder'
 PARALLEL_WAVEGAN = 'ParallelWaveGAN'

@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from benchmarks import harness
-from benchmarks.flops import Product, total
-from benchmarks.results import Ceiling
+from benchmarks.measuring import harness
+from benchmarks.measuring.flops import Product, total
+from benchmarks.measuring.results import Ceiling
 
 TYPES = ('float32', 'bfloat16')
 # How a product is executed: by XLA, or by TensorFlow's own kernels (oneDNN).

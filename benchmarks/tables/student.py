@@ -5,15 +5,10 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from benchmarks import (
-  ceilings,
-  configurations,
-  flops,
-  harness,
-  peers,
-)
-from benchmarks.results import Figure, Lines
-from benchmarks.settings import Settings
+from benchmarks.measuring import ceilings, configurations, flops, harness
+from benchmarks.measuring.results import Figure, Lines
+from benchmarks.peers import sources
+from benchmarks.tables.settings import Settings
 from wavenet_tf.configuration import presets
 from wavenet_tf.configuration.choices import PRODUCT_DTYPES
 from wavenet_tf.configuration.config import Config, override
@@ -133,8 +128,10 @@ def _figure(settings, name, speaker, with_peers) -> Figure:
   others = settings if with_peers else without_peers(settings)
   work = {'frames': speaker.frames, 'mel_bins': speaker.config.audio.mel_bins}
   with (
-    peers.working(others, peers.PARALLEL_WAVEGAN, 'student', **work) as gans,
-    peers.working(others, peers.CLARINET, 'student', **work) as clarinets,
+    sources.working(
+      others, sources.PARALLEL_WAVEGAN, 'student', **work
+    ) as gans,
+    sources.working(others, sources.CLARINET, 'student', **work) as clarinets,
   ):
     rivals = [*gans, *clarinets]
     contenders = {

@@ -3,9 +3,10 @@
 import pathlib
 import tempfile
 
-from benchmarks import ceilings, configurations, steps
-from benchmarks.results import Lines
-from benchmarks.settings import Settings
+from benchmarks.measuring import ceilings, configurations
+from benchmarks.measuring.results import Lines
+from benchmarks.tables import steps
+from benchmarks.tables.settings import Settings
 from wavenet_tf.configuration import presets
 from wavenet_tf.configuration.choices import PRODUCT_DTYPES
 from wavenet_tf.configuration.config import Config, override

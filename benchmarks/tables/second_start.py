@@ -7,7 +7,7 @@ import os
 import tempfile
 import time
 
-from benchmarks import machine, processes
+from benchmarks.measuring import machine, processes
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.learning import allocator
 
@@ -31,7 +31,7 @@ def _first_chunk(threads, config, cache):
   machine.pin(threads)
   allocator.keep_freed()
   # pylint: disable=g-import-not-at-top
-  from benchmarks import configurations
+  from benchmarks.measuring import configurations
   from wavenet_tf.networks.teacher import build_teacher
   from wavenet_tf.speaking.generation import Generator
 

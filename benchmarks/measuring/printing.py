@@ -1,6 +1,6 @@
 """A table as text."""
 
-from benchmarks.results import Figure, Table
+from benchmarks.measuring.results import Figure, Table
 
 _MEBIBYTE = 2**20
 

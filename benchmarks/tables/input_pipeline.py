@@ -7,9 +7,9 @@ import tempfile
 
 import numpy as np
 
-from benchmarks import configurations, harness
-from benchmarks.results import Figure, Lines
-from benchmarks.settings import Settings
+from benchmarks.measuring import configurations, harness
+from benchmarks.measuring.results import Figure, Lines
+from benchmarks.tables.settings import Settings
 from data.shards.batches import training_batches
 from data.shards.crops import Crops
 from data.shards.example import Example

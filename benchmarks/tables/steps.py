@@ -5,10 +5,10 @@ import pathlib
 import keras
 import numpy as np
 
-from benchmarks import ceilings, configurations, flops, harness
-from benchmarks.flops import Product
-from benchmarks.peers import Peer
-from benchmarks.results import Figure
+from benchmarks.measuring import ceilings, configurations, flops, harness
+from benchmarks.measuring.flops import Product
+from benchmarks.measuring.results import Figure
+from benchmarks.peers.sources import Peer
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.learning import TrainingConfig
 from wavenet_tf.learning.trainer import Trainer

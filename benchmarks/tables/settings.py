@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 
-from benchmarks.peers import Source
+from benchmarks.peers.sources import Source
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,15 +3,11 @@
 import pathlib
 import tempfile
 
-from benchmarks import (
-  ceilings,
-  configurations,
-  generation,
-  peers,
-  steps,
-)
-from benchmarks.results import Lines
-from benchmarks.settings import Settings
+from benchmarks.measuring import ceilings, configurations
+from benchmarks.measuring.results import Lines
+from benchmarks.peers import sources
+from benchmarks.tables import generation, steps
+from benchmarks.tables.settings import Settings
 from wavenet_tf.configuration.choices import FLOAT32, PRODUCT_DTYPES
 from wavenet_tf.configuration.config import Config, override
 from wavenet_tf.learning import objectives
@@ -54,8 +50,8 @@ def _figure(settings, config, dtype, kind=''):
   }
   with (
     tempfile.TemporaryDirectory() as folder,
-    peers.working(
-      settings, peers.WAVENET_VOCODER, 'training', **work
+    sources.working(
+      settings, sources.WAVENET_VOCODER, 'training', **work
     ) as rivals,
   ):
     step = steps.Step(
