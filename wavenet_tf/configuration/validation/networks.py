@@ -159,6 +159,34 @@ def validate_classifier(config: Config) -> None:
       f"another kind, as data.split = {config.data.split!r} keeps validation's "
       'speakers out of training, so that none of them can be recognised',
     )
+  _check_classifier_sizes(sizes)
+  frame = sizes.frame_samples(config.audio.sample_rate_hz)
+  if frame < 1:
+    fail(
+      'classifier.frame_milliseconds',
+      sizes.frame_milliseconds,
+      f'at least one sample, {1000 / config.audio.sample_rate_hz:g} ms',
+    )
+  check_training(
+    'train_classifier',
+    training,
+    config,
+    sizes.receptive_field_samples,
+    'classifier',
+  )
+  # One frame of a crop, at least, has all its neighbours.
+  frames = 2 * sizes.frame_reach + 1
+  if training.crop_samples < frames * frame:
+    fail(
+      'train_classifier.crop_samples',
+      training.crop_samples,
+      f'at least {frames} frames of {frame} samples, as '
+      f'classifier.frame_layers = {sizes.frame_layers} see '
+      f'{sizes.frame_reach} frames to either side; lengthen the crop',
+    )
+
+
+def _check_classifier_sizes(sizes):
   check_positive(
     'classifier',
     sizes,
@@ -184,27 +212,3 @@ def validate_classifier(config: Config) -> None:
       fail(f'classifier.{field}', getattr(sizes, field), '0 or more, below 1')
   if sizes.kernel_size < 2:
     fail('classifier.kernel_size', sizes.kernel_size, '2 or more')
-  frame = sizes.frame_samples(config.audio.sample_rate_hz)
-  if frame < 1:
-    fail(
-      'classifier.frame_milliseconds',
-      sizes.frame_milliseconds,
-      f'at least one sample, {1000 / config.audio.sample_rate_hz:g} ms',
-    )
-  check_training(
-    'train_classifier',
-    training,
-    config,
-    sizes.receptive_field_samples,
-    'classifier',
-  )
-  # One frame of a crop, at least, has all its neighbours.
-  frames = 2 * sizes.frame_reach + 1
-  if training.crop_samples < frames * frame:
-    fail(
-      'train_classifier.crop_samples',
-      training.crop_samples,
-      f'at least {frames} frames of {frame} samples, as '
-      f'classifier.frame_layers = {sizes.frame_layers} see '
-      f'{sizes.frame_reach} frames to either side; lengthen the crop',
-    )
