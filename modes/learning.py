@@ -188,7 +188,7 @@ def train_classifier(run: Run) -> None:
     raise UserError(
       f'classifier.labels: found {sizes.labels!r}, of which '
       f'{run.manifest.corpus["folder"]} has {len(classes)}, expected at least '
-      'two to tell apart; add labels (README, "Labels") and prepare a new '
+      'two to tell apart; add labels (docs/conditioning.md) and prepare a new '
       '--workdir, or choose another kind.'
     )
   _print_receptive_field(run, 'Classifier', sizes)

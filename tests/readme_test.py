@@ -1,11 +1,77 @@
-"""The README knows every room, and no file that is not there."""
+"""The README and the guide in docs/ name what exists, and all of it."""
 
+import ast
+import itertools
+import pathlib
 import re
 
 from project_imports import folder_of, MODULES, ROOT
 import pytest
 
-README = (ROOT / 'README.md').read_text('utf-8')
+from wavenet_tf.configuration.config import Config, flatten
+from wavenet_tf.configuration.presets import PRESETS
+
+README = ROOT / 'README.md'
+GUIDE = [README, *sorted((ROOT / 'docs').glob('*.md'))]
+PAGES = [
+  *GUIDE,
+  ROOT / 'serving' / 'README.md',
+  ROOT / 'benchmarks' / 'NOTES.md',
+  ROOT / 'CHANGELOG.md',
+]
+MOST_LINES = 150
+PROGRAMS = ('train_main', 'serving/client', 'benchmarks/__main__')
+# Of TensorBoard, docker, the model server, XLA and pip.
+OTHER_FLAGS = {
+  'logdir',
+  'rm',
+  'model_config_file',
+  'tf_xla_persistent_cache_directory',
+  'xla_cpu_enable_fast_math',
+}
+FIELDS = flatten(Config())
+TEXTS = {path: path.read_text('utf-8') for path in PAGES}
+ALL = '\n'.join(TEXTS[path] for path in GUIDE)
+
+
+def named(path):
+  return path.relative_to(ROOT).as_posix()
+
+
+def anchors(path):
+  """The anchors that a page's headings have when it is rendered."""
+  headings = re.findall(r'^#+ (.*)$', path.read_text('utf-8').lower(), re.M)
+  return {re.sub(r'[^\w\- ]', '', h).replace(' ', '-') for h in headings}
+
+
+def flags_of(program):
+  """Names that a program's `DEFINE_...` calls give their flags."""
+  source = MODULES[program].read_text('utf-8')
+  return set(re.findall(r"DEFINE_\w+\(\s*'(\w+)'", source))
+
+
+def modes():
+  """The modes of `train_main.py`, without running it."""
+  for node in ast.parse(MODULES['train_main'].read_text('utf-8')).body:
+    if isinstance(node, ast.Assign) and node.targets[0].id == '_MODES':
+      return ast.literal_eval(node.value)
+  raise AssertionError('train_main.py has no _MODES')
+
+
+def defined_in(source):
+  """Dotted names that a file defines: its own, and those of its classes."""
+  found = set()
+  for node in ast.parse(source).body:
+    targets = getattr(node, 'targets', ())
+    found.update(getattr(target, 'id', '') for target in targets)
+    found.add(getattr(node, 'name', ''))
+    if isinstance(node, ast.ClassDef):
+      found.update(f'{node.name}.{getattr(n, "name", "")}' for n in node.body)
+  return found
+
+
+def test_the_readme_is_short():
+  assert len(TEXTS[README].splitlines()) <= MOST_LINES
 
 
 @pytest.mark.parametrize(
@@ -15,19 +81,90 @@ README = (ROOT / 'README.md').read_text('utf-8')
       '/'.join(folder_of(module).split('/')[:2])
       for module in MODULES
       if module.startswith(('wavenet_tf/', 'data/', 'modes/', 'benchmarks/'))
+      and module != 'wavenet_tf'
     }
-    - {'data/sample'}
+    - {'wavenet_tf', 'data/sample'}
   ),
 )
 def test_every_room_is_on_the_map(room):
-  assert f'`{room}/`' in README
+  assert f'`{room}/`' in TEXTS[README]
 
 
-def test_files_that_the_readme_names_exist():
-  for path in re.findall(
-    r'`((?:wavenet_tf|data|docs|serving)/[\w/.]+)`', README
-  ):
-    assert (ROOT / path).exists(), path
+@pytest.mark.parametrize('page', [p for p in GUIDE if p != README], ids=named)
+def test_every_page_is_reached_from_the_readme(page):
+  assert f']({named(page)})' in TEXTS[README]
+
+
+@pytest.mark.parametrize('page', PAGES, ids=named)
+def test_links_lead_somewhere(page):
+  for link in re.findall(r'\]\(([^)\s]+)\)', TEXTS[page]):
+    if link.startswith('http'):
+      continue
+    path, _, anchor = link.partition('#')
+    target = page.parent / path if path else page
+    assert target.exists(), link
+    assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize('page', PAGES, ids=named)
+def test_files_that_are_named_exist(page):
+  tops = 'wavenet_tf|data|modes|docs|serving|benchmarks|tests'
+  for path in re.findall(rf'`((?:{tops})/[\w/.]+)`', TEXTS[page]):
+    if path != 'data/manifest.json':  # Of a run's folder.
+      assert (ROOT / path).exists(), path
+
+
+def test_functions_that_are_named_with_their_file_exist():
+  pairs = re.findall(
+    r'`([\w/.]+\.py)`\s+\(((?:`[\w.]+`(?:,\s+)?)+)\)', ALL, re.M
+  )
+  assert len(pairs) > 40
+  for path, names in pairs:
+    defined = defined_in((ROOT / path).read_text('utf-8'))
+    for name in re.findall(r'`([\w.]+)`', names):
+      assert name in defined, f'{path}: {name}'
+
+
+def test_fields_that_are_named_exist():
+  sections = {name.split('.')[0] for name in FIELDS if '.' in name}
+  overrides = re.findall(r'--config\.(\w+\.\w+)', ALL)
+  by_name = [
+    field
+    for field in re.findall(r'`([a-z_]+\.[a-z_0-9]+)(?:=[^`]*)?`', ALL)
+    if field.split('.')[0] in sections
+  ]
+  assert len(overrides) > 40 and len(by_name) > 60
+  assert not {*overrides, *by_name} - set(FIELDS)
+
+
+def test_every_mode_is_documented():
+  assert len(modes()) > 5
+  assert not [mode for mode in modes() if f'| `{mode}`' not in ALL]
+
+
+def test_every_preset_is_documented():
+  assert not [preset for preset in PRESETS if f'| `{preset}`' not in ALL]
+
+
+def test_every_flag_is_documented_and_no_other():
+  flags = {program: flags_of(program) for program in PROGRAMS}
+  assert all(flags.values())
+  documented = set(re.findall(r'--(\w+)', ALL))
+  assert flags['train_main'] <= documented
+  pages = '\n'.join(TEXTS.values())
+  known = set(itertools.chain(*flags.values())) | OTHER_FLAGS | {'config'}
+  assert not set(re.findall(r'(?<![\w-])--(\w+)', pages)) - known
+
+
+def test_pictures_are_small():
+  pictures = [
+    pathlib.Path(page.parent, link)
+    for page in GUIDE
+    for link in re.findall(r'!\[[^\]]*\]\(([^)]+)\)', TEXTS[page])
+  ]
+  assert pictures
+  for picture in pictures:
+    assert picture.stat().st_size < 300_000, picture
 
 
 if __name__ == '__main__':

@@ -66,7 +66,8 @@ def model_inputs(
 
   Args:
     wish: what to generate.
-    told: the conditioning of the run's corpus, `Conditioning.from_manifest`.
+    told: the conditioning of the run's corpus, from
+      `FeatureExtractor.from_manifest`.
     prosody_file: read where durations or pitch have to be predicted.
 
   Raises:

@@ -1,4 +1,4 @@
-"""What copy synthesis reads and writes: recordings in, WAV files out."""
+"""What copy synthesis reads, and where it writes: recordings, WAV files."""
 
 import pathlib
 

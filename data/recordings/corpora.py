@@ -20,9 +20,10 @@ class Utterance(NamedTuple):
     speaker: who says it, or ''.
     group: utterances of one group go to the same side of the split.
     word: the one word that the whole recording is, or ''.
-    label_path: the file of its phones and times (`text/labels.py`), or None.
+    label_path: the file of its phones and times, or None; see
+      `data/text/labels.py`.
     index: its number among those of its speaker, or None.
-    tags: from a table (`conditioning/tags.py`), sorted.
+    tags: from a table (`data/conditioning/tags.py`), sorted.
   """
 
   name: str

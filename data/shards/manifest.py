@@ -1,4 +1,4 @@
-"""TFRecord shards and their manifest: write, verify, read.
+"""The manifest of a prepared corpus: written, read, held to its shards.
 
 A TFRecord file that was cut at a record boundary reads as a shorter file
 without any error, so the manifest holds a hash of every shard, and a shard is

@@ -1,10 +1,10 @@
 """How long, how high: phone durations and log F0 from linguistic features.
 
 1609.03499 takes both from models of their own (sec. 3.2). These are small:
-gradient-boosted trees (`trees.py`), three of them, trained in seconds on the
-alignment of the training split. Durations are learned as log seconds from the
-answers of each phone's label; log F0 and voicing frame by frame from all
-linguistic features.
+gradient-boosted trees (`trees.py`), three of them. Durations are predicted as
+log seconds from the answers of each phone's label; log F0 and voicing frame by
+frame from all linguistic features. `data/shards/prosody_training.py` trains
+them, in seconds, on the alignment of the training split.
 """
 
 from collections.abc import Sequence

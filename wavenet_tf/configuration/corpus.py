@@ -6,7 +6,7 @@ import math
 from wavenet_tf.configuration.choices import MEL, TRANSPOSED
 
 # Frames of conditioning that accompany a chunk on either side, so that its
-# upsampling sees its neighbours (`upsampling.ConditioningUpsampler`).
+# upsampling sees its neighbours (`networks/upsampling.py`).
 MARGIN_FRAMES = 3
 
 
@@ -30,7 +30,7 @@ class AudioConfig:
 
 @dataclasses.dataclass
 class DataConfig:
-  """How a folder of recordings becomes shards (`data/`)."""
+  """How a folder of recordings becomes shards (`data/shards/`)."""
 
   validation_share: float = 0.1
   seed: int = 0

@@ -66,7 +66,10 @@ class TeacherConfig:
 
 @dataclasses.dataclass
 class ContextConfig:
-  """The teacher's context stack (1609.03499 sec. 2.6; `context.py`)."""
+  """The teacher's context stack (1609.03499 sec. 2.6).
+
+  See `networks/context.py`.
+  """
 
   # 0: no context stack.
   cycles: int = 0

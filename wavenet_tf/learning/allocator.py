@@ -22,7 +22,7 @@ def keep_freed() -> bool:
 
   Example:
     ```python
-    memory.keep_freed()
+    allocator.keep_freed()
     Trainer(...).run(...)
     ```
   """

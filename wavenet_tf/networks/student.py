@@ -28,7 +28,7 @@ class Student(keras.Model):
     z: float32 `[B, T]`, noise of the standard member of `family`:
       Logistic(0, 1), or Normal(0, 1) where `student.base` says so.
     conditioning: `Conditioning` for T / hop frames.
-    Returns `FlowOutput`.
+    Returns `flows.FlowOutput`.
 
   Example:
     ```python

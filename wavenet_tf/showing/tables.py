@@ -131,7 +131,7 @@ def _audio_rows(voice, measured):
 
 
 def classifier_rows(measured: dict) -> list[Row]:
-  """The classifier's part of the table, from `classifier_accuracy`."""
+  """The classifier's part, from `classification.classifier_accuracy`."""
   found = [('classifier', f'{measured["parameters"]:,} parameters')]
   for unit in 'frame', 'clip':
     if measured.get(f'{unit}s'):
@@ -156,7 +156,7 @@ def classifier_rows(measured: dict) -> list[Row]:
 
 
 def speaker_rows(measured: dict) -> list[Row]:
-  """The teacher as a recogniser of speakers, from `speaker_recognition`."""
+  """The teacher as a recogniser of speakers, from `speakers.recognise`."""
   recognised, count = measured['recognised'], measured['utterances']
   return [
     (

@@ -1,4 +1,4 @@
-"""Waveforms: 16-bit levels, mu-law codes, STFT and log-mel. Pure functions.
+"""Waveforms: 16-bit levels, mu-law codes, loudness. Pure functions.
 
 Three number systems meet here, and only here:
 
