@@ -21,7 +21,7 @@ PAGES = [
 ]
 MOST_LINES = 150
 PROGRAMS = ('train_main', 'serving/client', 'benchmarks/__main__')
-# Of TensorBoard, docker, the model server, XLA and pip.
+# Of TensorBoard, docker, the model server and XLA.
 OTHER_FLAGS = {
   'logdir',
   'rm',
@@ -53,7 +53,8 @@ def flags_of(program):
 def modes():
   """The modes of `train_main.py`, without running it."""
   for node in ast.parse(MODULES['train_main'].read_text('utf-8')).body:
-    if isinstance(node, ast.Assign) and node.targets[0].id == '_MODES':
+    targets = getattr(node, 'targets', ())
+    if '_MODES' in [getattr(target, 'id', '') for target in targets]:
       return ast.literal_eval(node.value)
   raise AssertionError('train_main.py has no _MODES')
 
