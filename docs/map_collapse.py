@@ -20,12 +20,7 @@ import random
 from typing import NamedTuple
 
 import keras
-import matplotlib
-
-matplotlib.use('Agg')  # No display is needed, or looked for.
-
-# pylint: disable=g-import-not-at-top,wrong-import-position
-from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 import numpy as np
 import tensorflow as tf
 
@@ -35,8 +30,6 @@ from wavenet_tf.learning import losses
 from wavenet_tf.networks.student import build_student
 from wavenet_tf.networks.upsampling import example_conditioning
 from wavenet_tf.signal import noise
-
-# pylint: enable=g-import-not-at-top,wrong-import-position
 
 STEPS = 250
 TEACHER_DEVIATION = 0.1
@@ -136,7 +129,7 @@ def _repeated(conditioning, crops):
 def draw(with_entropy: Course, without_entropy: Course):
   """Standard deviations against steps, and what each of them says."""
   teacher = np.random.default_rng(0).normal(0, TEACHER_DEVIATION, 1000)
-  figure = plt.figure(figsize=(9.5, 4.5), layout='constrained')
+  figure = Figure(figsize=(9.5, 4.5), layout='constrained')
   grid = figure.add_gridspec(3, 2, width_ratios=(1.15, 1))
   curves = figure.add_subplot(grid[:, 0])
   courses = {

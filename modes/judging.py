@@ -12,7 +12,8 @@ from wavenet_tf.judging import baseline, evaluation, speakers
 from wavenet_tf.judging.classification import classifier_accuracy
 from wavenet_tf.judging.copies import copies
 from wavenet_tf.showing import report, tables
-from wavenet_tf.showing.spectrograms import save_spectrograms
+from wavenet_tf.showing.pictures import save_picture
+from wavenet_tf.showing.spectrograms import spectrogram_figure
 
 
 def evaluate(run: Run) -> None:
@@ -109,5 +110,5 @@ def _write_samples(run, waveforms):
       sounds.append(folder / f'{stem}_{voice}.wav')
       decoding.write_wav(sounds[-1], waveform, run.config.audio.sample_rate_hz)
     pictures.append(folder / f'{stem}.png')
-    save_spectrograms(pictures[-1], by_voice, run.config.audio)
+    save_picture(pictures[-1], spectrogram_figure(by_voice, run.config.audio))
   return pictures, sounds

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from wavenet_tf.showing import report, tables
-from wavenet_tf.showing.spectrograms import save_spectrograms
+from wavenet_tf.showing.pictures import save_picture
+from wavenet_tf.showing.spectrograms import spectrogram_figure
 
 
 def test_report_links_to_files_that_exist(tmp_path):
@@ -18,9 +19,8 @@ def test_report_links_to_files_that_exist(tmp_path):
   sound, picture = samples / 'a b.wav', samples / 'a b.png'
   sound.write_bytes(b'')
   waveform = np.random.default_rng(0).normal(0, 0.1, 4000)
-  save_spectrograms(
-    picture, {'recording': waveform, 'student': waveform}, config.audio
-  )
+  waveforms = {'recording': waveform, 'student': waveform}
+  save_picture(picture, spectrogram_figure(waveforms, config.audio))
   rows = [('teacher', '3 bits'), ('<b>', 'x & y')]
   report.write(tmp_path / 'report', {'bits': 3.0}, rows, [picture], [sound])
   page = (tmp_path / 'report' / 'index.html').read_text()

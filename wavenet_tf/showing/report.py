@@ -4,10 +4,6 @@ import html
 import json
 import pathlib
 
-import matplotlib
-
-matplotlib.use('Agg')
-
 from wavenet_tf.configuration.files import write_text
 from wavenet_tf.showing.tables import Row, table
 

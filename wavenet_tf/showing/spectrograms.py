@@ -1,17 +1,10 @@
 """Waveforms and their spectrograms as pictures."""
 
-import io
-import pathlib
-
-import matplotlib
-
-matplotlib.use('Agg')
-from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 import numpy as np
 import tensorflow as tf
 
 from wavenet_tf.configuration.corpus import AudioConfig
-from wavenet_tf.configuration.files import write_bytes
 from wavenet_tf.signal import spectra
 
 DECIBELS_PER_NEPER = 20.0 / np.log(10.0)
@@ -22,15 +15,14 @@ def spectrogram_figure(
   waveforms: dict[str, np.ndarray], audio_config: AudioConfig
 ):
   """Waveform and log-mel spectrogram of each, one column each, equal axes."""
-  figure, axes = plt.subplots(
+  figure = Figure(figsize=(5 * len(waveforms), 5), layout='constrained')
+  axes = figure.subplots(
     2,
     len(waveforms),
     squeeze=False,
     sharex=True,
     sharey='row',
-    figsize=(5 * len(waveforms), 5),
     height_ratios=(1, 2),
-    layout='constrained',
   )
   for column, (name, waveform) in zip(axes.T, waveforms.items()):
     seconds = len(waveform) / audio_config.sample_rate_hz
@@ -57,15 +49,3 @@ def spectrogram_figure(
   axes[1, 0].set_ylabel('mel band')
   figure.colorbar(image, ax=axes[1, -1], label='dB')
   return figure
-
-
-def save_spectrograms(
-  path: pathlib.Path,
-  waveforms: dict[str, np.ndarray],
-  audio_config: AudioConfig,
-) -> None:
-  figure = spectrogram_figure(waveforms, audio_config)
-  buffer = io.BytesIO()
-  figure.savefig(buffer, format='png', dpi=100)
-  plt.close(figure)
-  write_bytes(path, buffer.getvalue())

@@ -2,10 +2,6 @@
 
 import pathlib
 
-import matplotlib
-
-matplotlib.use('Agg')
-
 from wavenet_tf.configuration.choices import LINGUISTIC, MEL, MU_LAW, NONE
 
 Row = tuple[str, str]  # What it is, and its value with its unit.

@@ -3,23 +3,10 @@
 import numpy as np
 import tensorflow as tf
 
+from wavenet_tf.configuration.corpus import AudioConfig
 from wavenet_tf.judging.health.measurement import Measurement
 from wavenet_tf.judging.health.summary import scalars
-
-
-def write_health(measurement: Measurement, step: int) -> None:
-  """Scalars and a histogram into the current summary writer."""
-  for name, value in scalars(measurement.health).items():
-    tf.summary.scalar(f'health/{name}', value, step)
-  tf.summary.histogram('health/log_scale', measurement.log_scale, step)
-
-
-import matplotlib
-
-matplotlib.use('Agg')
-from matplotlib import pyplot as plt
-
-from wavenet_tf.configuration.corpus import AudioConfig
+from wavenet_tf.showing.pictures import pixels
 from wavenet_tf.showing.spectrograms import spectrogram_figure
 
 
@@ -32,7 +19,11 @@ def write_audio(
       name, waveform[None, :, None], audio_config.sample_rate_hz, step
     )
   figure = spectrogram_figure(waveforms, audio_config)
-  figure.canvas.draw()
-  image = np.asarray(figure.canvas.buffer_rgba())[None, ..., :3]
-  plt.close(figure)
-  tf.summary.image('spectrograms', image, step)
+  tf.summary.image('spectrograms', pixels(figure)[None], step)
+
+
+def write_health(measurement: Measurement, step: int) -> None:
+  """Scalars and a histogram into the current summary writer."""
+  for name, value in scalars(measurement.health).items():
+    tf.summary.scalar(f'health/{name}', value, step)
+  tf.summary.histogram('health/log_scale', measurement.log_scale, step)

@@ -2,10 +2,7 @@
 
 from collections.abc import Sequence
 
-import matplotlib
-
-matplotlib.use('Agg')
-from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 import numpy as np
 import tensorflow as tf
 
@@ -41,10 +38,8 @@ def flow_pictures(steps: Sequence, recording, base: str, settings: AudioConfig):
   if len(names) > 1:
     names[-1] += ': speech'
   rows = [*zip(names, steps), ('recording', recording)]
-  figure, grid = plt.subplots(
-    len(rows), 2, sharex=True, figsize=(11, 2.1 * len(rows)),
-    layout='constrained',
-  )  # fmt: skip
+  figure = Figure(figsize=(11, 2.1 * len(rows)), layout='constrained')
+  grid = figure.subplots(len(rows), 2, sharex=True)
   for axes, (name, waveform) in zip(grid, rows):
     drawn = _draw_step(axes, name, waveform, settings)
   for axes in grid[-1]:

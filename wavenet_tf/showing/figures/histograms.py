@@ -3,10 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-import matplotlib
-
-matplotlib.use('Agg')
-from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 import numpy as np
 
 from wavenet_tf.signal import quantization
@@ -43,7 +40,8 @@ def entropy_bits(counts) -> float:
 
 def mu_law_histograms(counts: Histograms):
   """Why the softmax of 1609.03499 sec. 2.2 speaks of companded samples."""
-  figure, rows = plt.subplots(1, 2, figsize=(11, 4.5), layout='constrained')
+  figure = Figure(figsize=(11, 4.5), layout='constrained')
+  rows = figure.subplots(1, 2)
   levels = len(counts.plain)
   titles = 'equal steps of amplitude', 'after mu-law companding'
   for axes, title, found in zip(rows, titles, counts):

@@ -5,21 +5,20 @@
 
 from collections.abc import Iterable
 import html
-import io
 import pathlib
 from typing import NamedTuple
 
-from matplotlib import pyplot as plt
 import tensorflow as tf
 
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
-from wavenet_tf.configuration.files import write_bytes, write_text
+from wavenet_tf.configuration.files import write_text
 from wavenet_tf.networks.conditioning import Conditioning
 from wavenet_tf.showing.figures import receptive_fields, residual_block
 from wavenet_tf.showing.figures.flow_steps import flow_pictures, flow_steps
 from wavenet_tf.showing.figures.histograms import histograms, mu_law_histograms
 from wavenet_tf.showing.figures.predictions import loudest_stretch, predictions
+from wavenet_tf.showing.pictures import save_picture
 from wavenet_tf.signal import quantization
 from wavenet_tf.signal.framing import pad_margin
 
@@ -165,10 +164,7 @@ def _flows(own, student):
 
 
 def _save(folder, figure, picture):
-  buffer = io.BytesIO()
-  figure.savefig(buffer, format='png', dpi=100)
-  plt.close(figure)
-  write_bytes(folder / picture.name, buffer.getvalue())
+  save_picture(folder / picture.name, figure)
   return picture
 
 

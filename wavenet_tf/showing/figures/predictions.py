@@ -3,10 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import matplotlib
-
-matplotlib.use('Agg')
-from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 import numpy as np
 import tensorflow as tf
 
@@ -103,10 +100,10 @@ def predictions(runs: Sequence[tuple]):
   Args:
     runs: of (teacher, config, `Stretch`).
   """
-  figure, grid = plt.subplots(
-    2, len(runs), squeeze=False, sharex='col', layout='constrained',
-    figsize=(4 + 7 * len(runs), 7.5), height_ratios=(1, 2.4),
-  )  # fmt: skip
+  figure = Figure(figsize=(4 + 7 * len(runs), 7.5), layout='constrained')
+  grid = figure.subplots(
+    2, len(runs), squeeze=False, sharex='col', height_ratios=(1, 2.4)
+  )
   for column, (teacher, config, stretch) in zip(grid.T, runs):
     _draw_prediction(figure, column, teacher, config, stretch)
   return figure

@@ -2,20 +2,13 @@
 
 from typing import NamedTuple
 
-import matplotlib
-
-matplotlib.use('Agg')  # No display is needed, or looked for.
-
-# pylint: disable=g-import-not-at-top,wrong-import-position
-from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 import numpy as np
 import tensorflow as tf
 
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.networks import blocks
 from wavenet_tf.networks.conditioning import Conditioning, UNCONDITIONED
-
-# pylint: enable=g-import-not-at-top,wrong-import-position
 
 # Layers of a cycle that are drawn, as in figs. 2 and 3 of 1609.03499.
 SHOWN_LAYERS = 4
@@ -135,7 +128,7 @@ def influence(teacher, waveform, conditioning: Conditioning) -> np.ndarray:
 def receptive_fields(teacher, config: Config, waveform, conditioning):
   """Figs. 2 and 3 of 1609.03499 as measured, and the whole network's reach."""
   plain, dilated = dependences(teacher)
-  figure = plt.figure(figsize=(11, 8.5), layout='constrained')
+  figure = Figure(figsize=(11, 8.5), layout='constrained')
   grid = figure.add_gridspec(2, 2, height_ratios=(1.1, 1))
   titles = 'causal, without dilation', "dilated: the teacher's first layers"
   for column, (title, found) in enumerate(zip(titles, (plain, dilated))):

@@ -2,23 +2,19 @@
 
 import textwrap
 
-import matplotlib
-
-matplotlib.use('Agg')  # No display is needed, or looked for.
-
-# pylint: disable=g-import-not-at-top,wrong-import-position
-from matplotlib import pyplot as plt
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from wavenet_tf.networks import blocks
-
-# pylint: enable=g-import-not-at-top,wrong-import-position
 
 
 def residual_block(teacher):
   """Fig. 4 of 1609.03499 with the shapes of this teacher's own weights."""
   net = teacher.network
   block = net.stack.blocks[0]
-  figure, axes = plt.subplots(figsize=(11, 8), layout='constrained')
+  figure = Figure(figsize=(11, 8), layout='constrained')
+  axes = figure.subplots()
   axes.set(xlim=(0, 11), ylim=(0, 8.2))
   axes.axis('off')
   _draw_block(axes, net, block)
@@ -50,7 +46,7 @@ def _draw_block(axes, net, block):
     inputs += f' + {convolution.beside_channels} local'
     name += ' and local conditioning'
   axes.add_patch(
-    plt.Rectangle((0.3, 1.35), 5.9, 5.9, facecolor='0.96', edgecolor='0.7')
+    Rectangle((0.3, 1.35), 5.9, 5.9, facecolor='0.96', edgecolor='0.7')
   )
   _box(axes, 3.2, 0.6, f'causal convolution (entrance)\n'
        f'{_shape(net.entrance.product)}', 'C7')  # fmt: skip
@@ -112,11 +108,11 @@ def _draw_head(axes, net):
 
 def _box(axes, x, y, text, color, width=5.0, height=0.7):
   axes.add_patch(
-    plt.Rectangle(
+    Rectangle(
       (x - width / 2, y - height / 2),
       width,
       height,
-      facecolor=matplotlib.colors.to_rgba(color, 0.25),
+      facecolor=to_rgba(color, 0.25),
       edgecolor=color,
       zorder=3,
     )
