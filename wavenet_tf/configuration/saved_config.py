@@ -18,12 +18,21 @@ def save_config(config: Config, path: pathlib.Path) -> None:
 def load_config(path: pathlib.Path) -> Config:
   """Reads what `save` wrote; a field of another version is an error."""
   try:
-    return _from_dict(Config, json.loads(path.read_text('utf-8')), '')
+    return config_from_dict(json.loads(path.read_text('utf-8')))
   except (ValueError, TypeError, AttributeError) as error:
     raise UserError(
       f'{path}: not a configuration of this version ({error}); use another '
       '--workdir.'
     ) from error
+
+
+def config_from_dict(values: dict) -> Config:
+  """Inverse of `dataclasses.asdict`, after JSON too.
+
+  Raises:
+    ValueError: naming a field that is unknown, missing, or of another type.
+  """
+  return _from_dict(Config, values, '')
 
 
 def _from_dict(cls, values, where):

@@ -18,6 +18,7 @@ import tensorflow as tf
 from wavenet_tf.configuration.choices import FLOAT32, GATED
 from wavenet_tf.networks import convolution
 from wavenet_tf.networks.conditioning import Encoded
+from wavenet_tf.networks.saving import registered
 
 
 class StackOutput(NamedTuple):
@@ -38,6 +39,7 @@ def gated_unit(activation):
   return filter_ * (0.5 + 0.5 * gate)
 
 
+@registered
 class GatedResidualBlock(keras.layers.Layer):
   """One layer of a WaveNet (1609.03499 sec. 2.3 to 2.5, fig. 4).
 
@@ -133,6 +135,7 @@ class GatedResidualBlock(keras.layers.Layer):
     return x + tf.cast(self.projection(z), tf.float32), z
 
 
+@registered
 class DilatedStack(keras.layers.Layer):
   """Gated residual blocks of given dilations, one after the other.
 
@@ -140,6 +143,7 @@ class DilatedStack(keras.layers.Layer):
     dilations: one per block.
     residual_channels, gate_channels, kernel_size, local_channels, activation,
       product_dtype: as in the block.
+    global_channels: width of the global vector; 0 for none.
     returns_gates: True where the network reads the gates of all blocks (skip
       connections), False where it reads the last residual.
 
@@ -156,10 +160,12 @@ class DilatedStack(keras.layers.Layer):
     local_channels=0,
     activation=GATED,
     product_dtype=FLOAT32,
+    global_channels=0,
     **kwargs,
   ):
     super().__init__(**kwargs)
     self.residual_channels = residual_channels
+    self.global_channels = global_channels
     self.returns_gates = returns_gates
     last = len(dilations) - 1
     self.blocks = [
@@ -185,6 +191,8 @@ class DilatedStack(keras.layers.Layer):
   def build(self, input_shape):
     for block in self.blocks:
       block.build(input_shape)
+    if self.global_channels:
+      self.global_projection.build((None, self.global_channels))
 
   def initial_state(self, batch):
     return tuple(

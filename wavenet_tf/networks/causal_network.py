@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from wavenet_tf.configuration.choices import FLOAT32, GATED
 from wavenet_tf.networks import blocks, convolution
+from wavenet_tf.networks.saving import registered
 
 
 class NetworkState(NamedTuple):
@@ -34,6 +35,7 @@ class NetworkKernels(NamedTuple):
   stack: tuple
 
 
+@registered
 class CausalNetwork(keras.layers.Layer):
   """Parameters of sample t from the samples before t (1609.03499 fig. 4).
 
@@ -48,7 +50,7 @@ class CausalNetwork(keras.layers.Layer):
     dilations, kernel_size, residual_channels, gate_channels: of the stack.
     skip_channels: width of the skip sum, or None.
     outputs: P, parameters per sample.
-    local_channels, activation, product_dtype: of the stack.
+    local_channels, activation, product_dtype, global_channels: of the stack.
     output_bias: P initial biases of the last layer, whose weights start at
       `output_scale` times Glorot's (0 makes it constant at first).
     input_gain: initial gain of the entrance; about the inverse of the
@@ -73,6 +75,7 @@ class CausalNetwork(keras.layers.Layer):
     local_channels=0,
     activation=GATED,
     product_dtype=FLOAT32,
+    global_channels=0,
     **kwargs,
   ):
     super().__init__(**kwargs)
@@ -93,6 +96,7 @@ class CausalNetwork(keras.layers.Layer):
       local_channels=local_channels,
       activation=activation,
       product_dtype=product_dtype,
+      global_channels=global_channels,
       name='stack',
     )
     self.skip = skip_channels and keras.layers.Dense(
@@ -118,8 +122,14 @@ class CausalNetwork(keras.layers.Layer):
     )
 
   def build(self, input_shape):
-    """Every layer makes its variables when it is called first."""
-    self.built = True
+    self.entrance.build(input_shape)
+    self.stack.build((None, None, self.entrance.channels))
+    if self.skip:
+      gates = sum(block.gate_channels for block in self.stack.blocks)
+      self.skip.build((None, None, gates))
+    # What the head reads is as wide as its hidden layer.
+    self.hidden.build((None, None, self.hidden.units))
+    self.output_layer.build((None, None, self.hidden.units))
 
   def initial_state(self, batch, channels):
     return NetworkState(

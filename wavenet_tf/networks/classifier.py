@@ -8,6 +8,7 @@ import tensorflow as tf
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.networks import causal_network
 from wavenet_tf.networks.conditioning import UNCONDITIONED
+from wavenet_tf.networks.saving import Configured, registered
 from wavenet_tf.probability.outputs import make_output
 
 
@@ -18,7 +19,8 @@ class ClassifierOutput(NamedTuple):
   parameters: tf.Tensor  # [B, T, P], of the next sample, from those before it
 
 
-class Classifier(keras.Model):
+@registered
+class Classifier(Configured, keras.Model):
   """A WaveNet that recognises (1609.03499 sec. 3.4).
 
   Its dilated stack is the teacher's without conditioning. The sum of the skip
@@ -54,7 +56,7 @@ class Classifier(keras.Model):
   """
 
   def __init__(self, config: Config, classes: int, **kwargs):
-    super().__init__(**kwargs)
+    super().__init__(config, **kwargs)
     sizes = config.classifier
     self.sizes = sizes
     self.frame_samples = sizes.frame_samples(config.audio.sample_rate_hz)
@@ -84,9 +86,16 @@ class Classifier(keras.Model):
     ]
     self.logits = keras.layers.Dense(classes, name='logits')
 
-  def build(self, input_shape):
-    """Every layer makes its variables when it is called first."""
-    self.built = True
+  def get_config(self) -> dict:
+    return {**super().get_config(), 'classes': self.logits.units}
+
+  def build(self, input_shape=None):
+    # By hearing a frame: parts of the network are used and named by themselves.
+    self.call(tf.zeros([1, self.frame_samples]))
+    if not self.sizes.next_sample_weight:
+      # Nothing trains what only the next sample needs.
+      self.network.hidden.trainable = False
+      self.network.output_layer.trainable = False
 
   def initial_state(self, batch) -> causal_network.NetworkState:
     return self.network.initial_state(batch, 1)
@@ -144,9 +153,5 @@ class Classifier(keras.Model):
 def build_classifier(config: Config, classes: int) -> Classifier:
   """A `Classifier` whose variables exist."""
   classifier = Classifier(config, classes, name='classifier')
-  classifier(tf.zeros([1, classifier.frame_samples]))
-  if not config.classifier.next_sample_weight:
-    # Nothing trains what only the next sample needs.
-    classifier.network.hidden.trainable = False
-    classifier.network.output_layer.trainable = False
+  classifier.build()
   return classifier

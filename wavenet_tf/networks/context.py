@@ -3,12 +3,14 @@
 import keras
 import tensorflow as tf
 
-from wavenet_tf.configuration.networks import ContextConfig
+from wavenet_tf.configuration.config import Config
 from wavenet_tf.networks import causal_network
 from wavenet_tf.networks.conditioning import UNCONDITIONED
+from wavenet_tf.networks.saving import Configured, registered
 
 
-class ContextStack(keras.layers.Layer):
+@registered
+class ContextStack(Configured, keras.layers.Layer):
   """A smaller, slower WaveNet that conditions a larger one locally.
 
   The waveform is cut into frames of `pool_samples`, each of which one product
@@ -23,14 +25,15 @@ class ContextStack(keras.layers.Layer):
   `pool_samples`.
 
   Args:
-    settings: sizes.
+    config: sizes from `config.context`.
 
   Call: frames `[B, F, pool_samples]` of the waveform in units of the signal,
     state -> `[B, F, channels]`, next state.
   """
 
-  def __init__(self, settings: ContextConfig, **kwargs):
-    super().__init__(**kwargs)
+  def __init__(self, config: Config, **kwargs):
+    super().__init__(config, **kwargs)
+    settings = config.context
     self.pool_samples = settings.pool_samples
     self.channels = settings.channels
     self.network = causal_network.CausalNetwork(
@@ -46,9 +49,8 @@ class ContextStack(keras.layers.Layer):
       name='network',
     )
 
-  def build(self, input_shape):
-    """Every layer makes its variables when it is called first."""
-    self.built = True
+  def build(self, input_shape=None):
+    self.network.build((None, None, self.pool_samples))
 
   def initial_state(self, batch) -> causal_network.NetworkState:
     return self.network.initial_state(batch, self.pool_samples)

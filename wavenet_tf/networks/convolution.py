@@ -4,8 +4,10 @@ import keras
 import tensorflow as tf
 
 from wavenet_tf.configuration.choices import FLOAT32
+from wavenet_tf.networks.saving import registered
 
 
+@registered
 class CausalConvolution(keras.layers.Layer):
   """Dilated causal convolution (1609.03499 sec. 2.1) as matrix products.
 
@@ -55,6 +57,20 @@ class CausalConvolution(keras.layers.Layer):
       dtype=product_policy(product_dtype),
       name='product',
     )
+
+  def get_config(self) -> dict:
+    return {
+      **super().get_config(),
+      'channels': self.channels,
+      'kernel_size': self.kernel_size,
+      'dilation': self.dilation,
+      'use_bias': self.product.use_bias,
+      'kernel_initializer': keras.initializers.serialize(
+        self.product.kernel_initializer
+      ),
+      'beside_channels': self.beside_channels,
+      'product_dtype': self.product.compute_dtype,
+    }
 
   @property
   def history_samples(self) -> int:

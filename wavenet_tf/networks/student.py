@@ -8,11 +8,13 @@ import tensorflow as tf
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.networks import causal_network, upsampling
 from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.saving import Configured, registered
 from wavenet_tf.probability import flows
 from wavenet_tf.probability.families import FAMILIES
 
 
-class Student(keras.Model):
+@registered
+class Student(Configured, keras.Model):
   """White noise -> waveform in one pass (1711.10433 sec. 3).
 
   Each flow is a WaveNet without skip connections with two outputs, location
@@ -39,7 +41,7 @@ class Student(keras.Model):
   """
 
   def __init__(self, config: Config, **kwargs):
-    super().__init__(**kwargs)
+    super().__init__(config, **kwargs)
     sizes = config.student
     self.sizes = sizes
     self.family = FAMILIES[sizes.base]
@@ -62,14 +64,16 @@ class Student(keras.Model):
         input_gain=1.0 / (noise_deviation * self.units[i]),
         local_channels=self.encoder.local_channels,
         product_dtype=sizes.product_dtype,
+        global_channels=self.encoder.global_channels,
         name=f'flow_{i}',
       )
       for i in range(chain)
     ]
 
-  def build(self, input_shape):
-    """Every layer makes its variables when it is called first."""
-    self.built = True
+  def build(self, input_shape=None):
+    self.encoder.build()
+    for network in self.networks:
+      network.build((None, None, 1))
 
   def initial_state(self, batch) -> tuple[causal_network.NetworkState, ...]:
     """One state per flow: nothing was heard yet."""
@@ -148,8 +152,5 @@ class Student(keras.Model):
 def build_student(config: Config) -> Student:
   """A `Student` whose variables exist."""
   student = Student(config, name='student')
-  student(
-    tf.zeros([1, config.audio.hop_samples]),
-    upsampling.example_conditioning(config, frames=1),
-  )
+  student.build()
   return student

@@ -10,6 +10,7 @@ from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.networks import causal_network, context, upsampling
 from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.saving import Configured, registered
 from wavenet_tf.probability import flows
 from wavenet_tf.probability.outputs import make_output, WaveformMixture
 from wavenet_tf.signal import quantization
@@ -22,7 +23,8 @@ class TeacherState(NamedTuple):
   context: causal_network.NetworkState | None  # None without a context stack.
 
 
-class Teacher(keras.Model):
+@registered
+class Teacher(Configured, keras.Model):
   """WaveNet (1609.03499) with the outputs of Parallel WaveNet (1711.10433).
 
   Args:
@@ -44,7 +46,7 @@ class Teacher(keras.Model):
   """
 
   def __init__(self, config: Config, **kwargs):
-    super().__init__(**kwargs)
+    super().__init__(config, **kwargs)
     sizes = config.teacher
     self.sizes = sizes
     self.output_kind = make_output(sizes)
@@ -53,7 +55,7 @@ class Teacher(keras.Model):
     self.trained_samples = config.context.teacher_samples
     self.encoder = upsampling.ConditioningEncoder(config, name='encoder')
     self.context = (
-      context.ContextStack(config.context, name='context')
+      context.ContextStack(config, name='context')
       if config.context.cycles
       else None
     )
@@ -71,12 +73,15 @@ class Teacher(keras.Model):
       + (config.context.channels if self.context else 0),
       activation=sizes.activation,
       product_dtype=sizes.product_dtype,
+      global_channels=self.encoder.global_channels,
       name='network',
     )
 
-  def build(self, input_shape):
-    """Every layer makes its variables when it is called first."""
-    self.built = True
+  def build(self, input_shape=None):
+    self.encoder.build()
+    if self.context:
+      self.context.build()
+    self.network.build((None, None, self.input_channels))
 
   @property
   def input_channels(self) -> int:
@@ -241,9 +246,5 @@ class Teacher(keras.Model):
 def build_teacher(config: Config) -> Teacher:
   """A `Teacher` whose variables exist."""
   teacher = Teacher(config, name='teacher')
-  hop, pool = config.audio.hop_samples, config.context.pool_samples
-  frames = pool if config.context.cycles else 1
-  teacher(
-    tf.zeros([1, frames * hop]), upsampling.example_conditioning(config, frames)
-  )
+  teacher.build()
   return teacher

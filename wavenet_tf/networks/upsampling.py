@@ -8,9 +8,11 @@ import tensorflow as tf
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.networks.conditioning import Conditioning, Encoded
+from wavenet_tf.networks.saving import Configured, registered
 
 
-class ConditioningEncoder(keras.layers.Layer):
+@registered
+class ConditioningEncoder(Configured, keras.layers.Layer):
   """`Conditioning` -> `Encoded`, each part where the configuration has it.
 
   Local features are upsampled. A global vector, be it a speaker's one-hot
@@ -26,7 +28,7 @@ class ConditioningEncoder(keras.layers.Layer):
   """
 
   def __init__(self, config: Config, **kwargs):
-    super().__init__(**kwargs)
+    super().__init__(config, **kwargs)
     settings = config.conditioning
     self.upsampler = config.local_channels and ConditioningUpsampler(
       settings.upsampler,
@@ -39,10 +41,13 @@ class ConditioningEncoder(keras.layers.Layer):
       settings.embedding_channels, use_bias=False, name='embedding'
     )
     self.local_channels = settings.channels if self.upsampler else 0
+    self.global_channels = settings.embedding_channels if self.embedding else 0
 
-  def build(self, input_shape):
-    """Every layer makes its variables when it is called first."""
-    self.built = True
+  def build(self, input_shape=None):
+    if self.upsampler:
+      self.upsampler.build((None, None, self.config.local_channels))
+    if self.embedding:
+      self.embedding.build((None, self.config.conditioning.global_channels))
 
   def call(self, conditioning: Conditioning):
     parts = []
@@ -60,6 +65,7 @@ class ConditioningEncoder(keras.layers.Layer):
     return Encoded(local, global_, self.upsampler.hold if self.upsampler else 1)
 
 
+@registered
 class ConditioningUpsampler(keras.layers.Layer):
   """Frame rate -> audio rate (1609.03499 sec. 2.5).
 
@@ -96,6 +102,12 @@ class ConditioningUpsampler(keras.layers.Layer):
         for i, s in enumerate(factors)
       ]
     )
+
+  def build(self, input_shape):
+    # Each product sees three frames at once.
+    self.context.build((None, None, 3 * input_shape[-1]))
+    for stage in self.stages:
+      stage.build((None, None, 3 * self.channels))
 
   def call(self, features):
     low, high = self.feature_range

@@ -1,0 +1,40 @@
+"""How Keras saves layers and models, and makes them again.
+
+`registered` gives a class its name in Keras' files, `wavenet_tf>Teacher`. A
+layer whose arguments are numbers, words and tuples of them needs no more: Keras
+notes what it was made of. What is made of a `Config` is `Configured`.
+"""
+
+import dataclasses
+
+import keras
+
+from wavenet_tf.configuration.config import Config
+from wavenet_tf.configuration.saved_config import config_from_dict
+
+registered = keras.saving.register_keras_serializable(package='wavenet_tf')
+
+
+class Configured:
+  """Mixin of layers and models that are made of a `Config`.
+
+  Keras saves it as the nested dictionary of `config.json`, and both are read by
+  the same function.
+
+  Args:
+    config: kept as the attribute `config`.
+    **kwargs: of the layer.
+  """
+
+  def __init__(self, config: Config, **kwargs):
+    super().__init__(**kwargs)
+    self.config = config
+
+  def get_config(self) -> dict:
+    return {**super().get_config(), 'config': dataclasses.asdict(self.config)}
+
+  @classmethod
+  def from_config(cls, config: dict):
+    return super().from_config(
+      {**config, 'config': config_from_dict(config['config'])}
+    )
