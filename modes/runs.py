@@ -12,6 +12,7 @@ from data.shards.example import Example
 from data.shards.manifest import Manifest, read_manifest
 from data.shards.records import read_examples
 from data.shards.splits import VALIDATION
+from wavenet_tf import voice
 from wavenet_tf.configuration import presets
 from wavenet_tf.configuration.choices import LINGUISTIC
 from wavenet_tf.configuration.config import Config, flatten, override
@@ -75,19 +76,10 @@ class Run:
     return list(itertools.islice(examples, 0, None, every))
 
   def teacher(self) -> teacher_lib.Teacher:
-    return checkpoints.load_average(
-      teacher_lib.build_teacher(self.config), self.workdir / 'teacher'
-    )
+    return voice.load_teacher(self.config, self.workdir)
 
   def student(self) -> student_lib.Student:
-    if not self.config.student.flow_layers:
-      raise UserError(
-        'student.flow_layers: found (), so this run has no student; give its '
-        'flows and train it, or use --model=teacher.'
-      )
-    return checkpoints.load_average(
-      student_lib.build_student(self.config), self.workdir / 'student'
-    )
+    return voice.load_student(self.config, self.workdir)
 
   def untrained_student(self, teacher) -> student_lib.Student:
     """The student that training starts from."""

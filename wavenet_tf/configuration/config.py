@@ -14,6 +14,7 @@ from wavenet_tf.configuration.corpus import (
   ConditioningConfig,
   DataConfig,
 )
+from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.configuration.learning import (
   DistillationConfig,
   EvaluationConfig,
@@ -85,9 +86,18 @@ class Config:
 
 
 def override(config: Config, values: dict[str, object]) -> Config:
-  """A copy of `config` with dotted fields (`'teacher.cycles'`) replaced."""
-  config = copy.deepcopy(config)
+  """A copy of `config` with dotted fields (`'teacher.cycles'`) replaced.
+
+  Raises:
+    UserError: if there is no such field.
+  """
+  config, fields = copy.deepcopy(config), flatten(config)
   for path, value in values.items():
+    if path not in fields:
+      raise UserError(
+        f'{path}: no field of the configuration, expected one of those in '
+        'wavenet_tf/configuration/, such as teacher.cycles.'
+      )
     *sections, field = path.split('.')
     holder = config
     for section in sections:

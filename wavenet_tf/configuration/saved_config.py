@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import pathlib
 import typing
 
@@ -10,15 +11,17 @@ from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.configuration.files import write_text
 
 
-def save_config(config: Config, path: pathlib.Path) -> None:
+def save_config(config: Config, path: str | os.PathLike) -> None:
   """Writes JSON to a temporary name, then renames it."""
-  write_text(path, json.dumps(dataclasses.asdict(config), indent=2) + '\n')
+  write_text(
+    pathlib.Path(path), json.dumps(dataclasses.asdict(config), indent=2) + '\n'
+  )
 
 
-def load_config(path: pathlib.Path) -> Config:
+def load_config(path: str | os.PathLike) -> Config:
   """Reads what `save` wrote; a field of another version is an error."""
   try:
-    return config_from_dict(json.loads(path.read_text('utf-8')))
+    return config_from_dict(json.loads(pathlib.Path(path).read_text('utf-8')))
   except (ValueError, TypeError, AttributeError) as error:
     raise UserError(
       f'{path}: not a configuration of this version ({error}); use another '

@@ -1,0 +1,342 @@
+"""A trained run as one value: it hears recordings, speaks, and judges."""
+
+from collections.abc import Iterator
+import functools
+import os
+import pathlib
+from typing import NamedTuple
+
+import numpy as np
+
+from wavenet_tf.configuration.choices import MEL, NONE
+from wavenet_tf.configuration.config import Config
+from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.configuration.saved_config import load_config
+from wavenet_tf.judging.likelihood import utterance_scorer
+from wavenet_tf.learning.checkpoints import load_average
+from wavenet_tf.networks.student import build_student, Student
+from wavenet_tf.networks.teacher import build_teacher, Teacher
+from wavenet_tf.probability import outputs
+from wavenet_tf.signal import framing, quantization, spectra
+from wavenet_tf.speaking.generation import Generator
+from wavenet_tf.speaking.synthesis import Synthesizer
+
+TEACHER, STUDENT = 'teacher', 'student'
+
+
+def load_run(workdir: str | os.PathLike) -> 'Voice':
+  """The voice of a run's folder, with the weights that training averaged.
+
+  It reads `config.json` and the checkpoints alone, no shards. There is no
+  student where none was trained.
+
+  Args:
+    workdir: the `--workdir` of `train_main.py`.
+
+  Raises:
+    UserError: if the folder holds no run, or no trained teacher.
+  """
+  workdir = pathlib.Path(workdir)
+  path = workdir / 'config.json'
+  if not path.exists():
+    raise UserError(
+      f'{path} does not exist; name the --workdir of a run that was trained.'
+    )
+  config = load_config(path)
+  has_student = any((workdir / STUDENT).glob('ckpt-*.index'))
+  return Voice(
+    config,
+    load_teacher(config, workdir),
+    load_student(config, workdir) if has_student else None,
+  )
+
+
+def load_teacher(config: Config, workdir: pathlib.Path) -> Teacher:
+  """With its final weights, which nothing trains any more.
+
+  Raises:
+    UserError: if it was not trained.
+  """
+  return load_average(build_teacher(config), workdir / TEACHER)
+
+
+def load_student(config: Config, workdir: pathlib.Path) -> Student:
+  """As `load_teacher`."""
+  if not config.student.flow_layers:
+    raise UserError(
+      'student.flow_layers: found (), so this run has no student; give its '
+      'flows and train it, or use --model=teacher.'
+    )
+  return load_average(build_student(config), workdir / STUDENT)
+
+
+class Voice:
+  """What a run has learned, for a notebook.
+
+  Every array may be of one utterance or, with one more axis in front, of
+  several of equal length; what comes back has the axis that went in. What
+  cannot be used raises a `UserError` of one sentence that names the argument.
+
+  Args:
+    config: of the run.
+    teacher: with its final weights.
+    student: as well, or None.
+
+  Example:
+    ```python
+    voice = load_run('runs/voice')
+    mel = voice.features(waveform)            # [frames, mel_bins]
+    copy = voice.speak(mel, seed=7)           # [frames * hop_samples]
+    for part in voice.stream(mel, seed=7):    # the same, as it is made
+      play(part)
+    voice.bits(waveform)                      # bits per sample
+    ```
+  """
+
+  def __init__(
+    self, config: Config, teacher: Teacher, student: Student | None = None
+  ):
+    self.config = config
+    self.teacher = teacher
+    self.student = student
+
+  def features(self, waveform: np.ndarray) -> np.ndarray:
+    """The log-mel that a recording is copied from.
+
+    Args:
+      waveform: float `[T]` or `[B, T]` in [-1, 1], at
+        `config.audio.sample_rate_hz`.
+
+    Returns:
+      float32 `[frames, mel_bins]` or `[B, frames, mel_bins]`, with
+      ceil(T / hop) frames.
+
+    Raises:
+      UserError: if the run is not conditioned on a log-mel.
+    """
+    local = self.config.conditioning.local
+    if local != MEL:
+      raise UserError(
+        f'conditioning.local: found {local!r}, so this run does not speak from '
+        f'a recording alone, expected {MEL!r}; '
+        f'{self._wanted_features()}.'
+      )
+    waveform = _recording(waveform)
+    mel = spectra.log_mel(np.atleast_2d(waveform), self.config.audio).numpy()
+    return mel if waveform.ndim == 2 else mel[0]
+
+  def speak(
+    self,
+    features: np.ndarray,
+    seed: int = 0,
+    model: str | None = None,
+    global_vector: np.ndarray | None = None,
+  ) -> np.ndarray:
+    """A waveform.
+
+    Args:
+      features: float `[frames, channels]` or `[B, frames, channels]`: a
+        log-mel, or what else the run was trained with; no channels without
+        local conditioning, where the frames say how long to go on.
+      seed: the same seed gives the same waveform.
+      model: 'student' or 'teacher'; None: the student, where there is one.
+      global_vector: float `[channels]` or `[B, channels]`, where the run is
+        told who speaks, or such.
+
+    Returns:
+      float32 `[frames * hop]` or `[B, frames * hop]` in [-1, 1].
+    """
+    asked = self._asked(features, seed, model, global_vector)
+    speech = asked.model(asked.features, asked.seed, asked.global_)
+    return speech[0] if asked.is_single else speech
+
+  def stream(
+    self,
+    features: np.ndarray,
+    seed: int = 0,
+    model: str | None = None,
+    global_vector: np.ndarray | None = None,
+  ) -> Iterator[np.ndarray]:
+    """`speak` in parts, each as soon as it is made; joined, they are the same.
+
+    The first calls compile: who streams says two seconds before somebody
+    listens.
+
+    Args:
+      features: as in `speak`, like all that follow.
+      seed: of the noise.
+      model: 'student' or 'teacher'.
+      global_vector: who speaks.
+
+    Returns:
+      An iterator of float32 `[samples]` or `[B, samples]`.
+    """
+    return self._parts(self._asked(features, seed, model, global_vector))
+
+  def bits(
+    self,
+    waveform: np.ndarray,
+    features: np.ndarray | None = None,
+    global_vector: np.ndarray | None = None,
+  ) -> float:
+    """How many bits per sample the teacher needs for a recording.
+
+    Each sample counts in its full context, on the grid of the teacher's output
+    (16 bits by default, comparable with flac).
+
+    Args:
+      waveform: float `[T]` in [-1, 1], at `config.audio.sample_rate_hz`.
+      features: float `[ceil(T / hop), channels]`; None: those of `waveform`.
+      global_vector: float `[channels]`, as in `speak`.
+    """
+    waveform = _recording(waveform, most_axes=1)
+    frames = framing.frame_count(len(waveform), self.config.audio.hop_samples)
+    if features is None and self.config.conditioning.local == NONE:
+      features = np.zeros([frames, 0], np.float32)
+    elif features is None:
+      features = self.features(waveform)
+    features = self._features(features, most_axes=2)
+    if len(features) != frames:
+      raise UserError(
+        f'features: found {len(features)} frames, expected {frames} for '
+        f'{len(waveform)} samples, one for every audio.hop_samples = '
+        f'{self.config.audio.hop_samples}.'
+      )
+    levels = quantization.levels_from_waveform(waveform).numpy()
+    nats = self._score(
+      _Recording(levels, features), self._global(global_vector, rows=1)
+    )
+    return float(outputs.bits(-nats[0]) / len(levels))
+
+  @functools.cached_property
+  def _score(self):
+    return utterance_scorer(self.teacher, self.config)
+
+  @functools.cached_property
+  def _generator(self):
+    return Generator(self.teacher, self.config)
+
+  @functools.cached_property
+  def _synthesizer(self):
+    return Synthesizer(self.student, self.config)
+
+  def _parts(self, asked):
+    left = asked.features.shape[1] * self.config.audio.hop_samples
+    for chunk in asked.model.chunks(asked.features, asked.seed, asked.global_):
+      part = chunk.waveform.numpy()[:, :left]
+      left -= part.shape[1]
+      yield part[0] if asked.is_single else part
+
+  def _asked(self, features, seed, model, global_vector):
+    speaker = self._model(model)
+    features = self._features(features)
+    if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**31:
+      raise UserError(
+        f'seed: found {seed!r}, expected a whole number from 0 to 2^31 - 1.'
+      )
+    is_single = features.ndim == 2
+    features = features[None] if is_single else features
+    return _Asked(
+      speaker,
+      features,
+      (int(seed), 0),
+      self._global(global_vector, len(features)),
+      is_single,
+    )
+
+  def _model(self, name):
+    models = [STUDENT, TEACHER] if self.student else [TEACHER]
+    if name is None:
+      name = models[0]
+    if name not in models:
+      raise UserError(
+        f'model: found {name!r}, expected {" or ".join(map(repr, models))}'
+        f'{"" if self.student else ", as this run has no student"}.'
+      )
+    return self._synthesizer if name == STUDENT else self._generator
+
+  def _features(self, features, most_axes=3):
+    channels = self.config.local_channels
+    axes = range(2, most_axes + 1)
+    features = _floats('features', features, axes)
+    if features.shape[-1] != channels or 0 in features.shape[:-1]:
+      raise UserError(
+        f'features: found the shape {list(features.shape)}; '
+        f'{self._wanted_features()}.'
+      )
+    return features
+
+  def _wanted_features(self):
+    return (
+      f'give features [frames, {self.config.local_channels}], as '
+      f'conditioning.local = {self.config.conditioning.local!r} has them'
+    )
+
+  def _global(self, vector, rows):
+    """`[rows, channels]`; no channels where nothing is told."""
+    told = self.config.conditioning
+    channels = told.global_channels
+    if vector is None and not channels:
+      return np.zeros([rows, 0], np.float32)
+    expected = (
+      f'{channels} numbers, as conditioning.globals = {told.globals}'
+      if channels
+      else 'none, as conditioning.globals = ()'
+    )
+    if vector is None:
+      raise UserError(f'global_vector: found none, expected {expected}.')
+    vector = _floats('global_vector', vector, (1, 2))
+    if vector.shape not in ((channels,), (rows, channels)) or not channels:
+      raise UserError(
+        f'global_vector: found the shape {list(vector.shape)}, expected '
+        f'{expected}, for all or for each of {rows} utterances.'
+      )
+    return np.broadcast_to(vector, [rows, channels])
+
+
+class _Asked(NamedTuple):
+  """Whom to ask to speak, and for what."""
+
+  model: Generator | Synthesizer
+  features: np.ndarray  # [B, frames, channels]
+  seed: tuple[int, int]
+  global_: np.ndarray  # [B, channels]
+  is_single: bool  # Whether the utterance came without the axis of B.
+
+
+class _Recording(NamedTuple):
+  """What `utterance_scorer` reads."""
+
+  levels: np.ndarray  # int32 [T]
+  features: np.ndarray  # float32 [frames, channels]
+
+
+def _recording(waveform, most_axes=2):
+  """A waveform that can be heard, float32."""
+  waveform = _floats('waveform', waveform, range(1, most_axes + 1))
+  if not waveform.size:
+    raise UserError('waveform: found no samples, expected a recording.')
+  loudest = np.max(np.abs(waveform))
+  if loudest > 1:
+    raise UserError(
+      f'waveform: found samples up to {loudest:g}, expected [-1, 1]; divide '
+      'by the full scale, such as 32768 for 16 bits.'
+    )
+  return waveform
+
+
+def _floats(name, array, axes):
+  """As float32, if there are so many axes of finite floats."""
+  array = np.asarray(array)
+  if not np.issubdtype(array.dtype, np.floating):
+    raise UserError(
+      f'{name}: found numbers of type {array.dtype}, expected floats.'
+    )
+  if array.ndim not in axes:
+    raise UserError(
+      f'{name}: found the shape {list(array.shape)}, expected '
+      f'{" or ".join(map(str, axes))} axes.'
+    )
+  if not np.all(np.isfinite(array)):
+    raise UserError(f'{name}: found a number that is not finite.')
+  return array.astype(np.float32, copy=False)
