@@ -2,16 +2,8 @@
 
 import ast
 
-from project_imports import folder_of, imports_of, MODULES, ROOT
+from project_imports import folder_of, imports_of, MODULES, PACKAGES, ROOT
 import pytest
-
-_PACKAGES = {
-  'absl': 'absl_py',
-  'grpc': 'grpcio',
-  'parselmouth': 'praat_parselmouth',
-  'sklearn': 'scikit_learn',
-  'tensorflow_serving': 'tensorflow_serving_api',
-}
 
 
 def name_of(module):
@@ -45,7 +37,7 @@ TARGETS = targets()
 def label(name, folder):
   """As `folder` calls what an import reaches."""
   if name not in MODULES:
-    return f'@pip//{_PACKAGES.get(name, name)}'
+    return f'@pip//{PACKAGES.get(name, name)}'
   there = folder_of(name)
   return f'{"" if there == folder else f"//{there}"}:{name_of(name)}'
 

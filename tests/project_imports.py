@@ -15,6 +15,14 @@ _TOPS = (
   'benchmarks',
   'tests',
 )
+# Packages that are called otherwise than what is imported.
+PACKAGES = {
+  'absl': 'absl_py',
+  'grpc': 'grpcio',
+  'parselmouth': 'praat_parselmouth',
+  'sklearn': 'scikit_learn',
+  'tensorflow_serving': 'tensorflow_serving_api',
+}
 # By path without suffix: 'wavenet_tf/signal/spectra'. A folder's `__init__`
 # goes by the folder's own name, if there is anything in it.
 MODULES = {

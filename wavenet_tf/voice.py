@@ -18,6 +18,7 @@ from wavenet_tf.networks.student import build_student, Student
 from wavenet_tf.networks.teacher import build_teacher, Teacher
 from wavenet_tf.probability import outputs
 from wavenet_tf.signal import framing, quantization, spectra
+from wavenet_tf.speaking import given
 from wavenet_tf.speaking.generation import Generator
 from wavenet_tf.speaking.synthesis import Synthesizer
 
@@ -119,9 +120,9 @@ class Voice:
       raise UserError(
         f'conditioning.local: found {local!r}, so this run does not speak from '
         f'a recording alone, expected {MEL!r}; '
-        f'{self._wanted_features()}.'
+        f'{given.wanted_features(self.config)}.'
       )
-    waveform = _recording(waveform)
+    waveform = given.recording(waveform)
     mel = spectra.log_mel(np.atleast_2d(waveform), self.config.audio).numpy()
     return mel if waveform.ndim == 2 else mel[0]
 
@@ -189,13 +190,13 @@ class Voice:
       features: float `[ceil(T / hop), channels]`; None: those of `waveform`.
       global_vector: float `[channels]`, as in `speak`.
     """
-    waveform = _recording(waveform, most_axes=1)
+    waveform = given.recording(waveform, most_axes=1)
     frames = framing.frame_count(len(waveform), self.config.audio.hop_samples)
     if features is None and self.config.conditioning.local == NONE:
       features = np.zeros([frames, 0], np.float32)
     elif features is None:
       features = self.features(waveform)
-    features = self._features(features, most_axes=2)
+    features = given.features(features, self.config, most_axes=2)
     if len(features) != frames:
       raise UserError(
         f'features: found {len(features)} frames, expected {frames} for '
@@ -204,7 +205,8 @@ class Voice:
       )
     levels = quantization.levels_from_waveform(waveform).numpy()
     nats = self._score(
-      _Recording(levels, features), self._global(global_vector, rows=1)
+      _Recording(levels, features),
+      given.global_vectors(global_vector, self.config, rows=1),
     )
     return float(outputs.bits(-nats[0]) / len(levels))
 
@@ -229,7 +231,7 @@ class Voice:
 
   def _asked(self, features, seed, model, global_vector):
     speaker = self._model(model)
-    features = self._features(features)
+    features = given.features(features, self.config)
     if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**31:
       raise UserError(
         f'seed: found {seed!r}, expected a whole number from 0 to 2^31 - 1.'
@@ -240,7 +242,7 @@ class Voice:
       speaker,
       features,
       (int(seed), 0),
-      self._global(global_vector, len(features)),
+      given.global_vectors(global_vector, self.config, len(features)),
       is_single,
     )
 
@@ -254,44 +256,6 @@ class Voice:
         f'{"" if self.student else ", as this run has no student"}.'
       )
     return self._synthesizer if name == STUDENT else self._generator
-
-  def _features(self, features, most_axes=3):
-    channels = self.config.local_channels
-    axes = range(2, most_axes + 1)
-    features = _floats('features', features, axes)
-    if features.shape[-1] != channels or 0 in features.shape[:-1]:
-      raise UserError(
-        f'features: found the shape {list(features.shape)}; '
-        f'{self._wanted_features()}.'
-      )
-    return features
-
-  def _wanted_features(self):
-    return (
-      f'give features [frames, {self.config.local_channels}], as '
-      f'conditioning.local = {self.config.conditioning.local!r} has them'
-    )
-
-  def _global(self, vector, rows):
-    """`[rows, channels]`; no channels where nothing is told."""
-    told = self.config.conditioning
-    channels = told.global_channels
-    if vector is None and not channels:
-      return np.zeros([rows, 0], np.float32)
-    expected = (
-      f'{channels} numbers, as conditioning.globals = {told.globals}'
-      if channels
-      else 'none, as conditioning.globals = ()'
-    )
-    if vector is None:
-      raise UserError(f'global_vector: found none, expected {expected}.')
-    vector = _floats('global_vector', vector, (1, 2))
-    if vector.shape not in ((channels,), (rows, channels)) or not channels:
-      raise UserError(
-        f'global_vector: found the shape {list(vector.shape)}, expected '
-        f'{expected}, for all or for each of {rows} utterances.'
-      )
-    return np.broadcast_to(vector, [rows, channels])
 
 
 class _Asked(NamedTuple):
@@ -309,34 +273,3 @@ class _Recording(NamedTuple):
 
   levels: np.ndarray  # int32 [T]
   features: np.ndarray  # float32 [frames, channels]
-
-
-def _recording(waveform, most_axes=2):
-  """A waveform that can be heard, float32."""
-  waveform = _floats('waveform', waveform, range(1, most_axes + 1))
-  if not waveform.size:
-    raise UserError('waveform: found no samples, expected a recording.')
-  loudest = np.max(np.abs(waveform))
-  if loudest > 1:
-    raise UserError(
-      f'waveform: found samples up to {loudest:g}, expected [-1, 1]; divide '
-      'by the full scale, such as 32768 for 16 bits.'
-    )
-  return waveform
-
-
-def _floats(name, array, axes):
-  """As float32, if there are so many axes of finite floats."""
-  array = np.asarray(array)
-  if not np.issubdtype(array.dtype, np.floating):
-    raise UserError(
-      f'{name}: found numbers of type {array.dtype}, expected floats.'
-    )
-  if array.ndim not in axes:
-    raise UserError(
-      f'{name}: found the shape {list(array.shape)}, expected '
-      f'{" or ".join(map(str, axes))} axes.'
-    )
-  if not np.all(np.isfinite(array)):
-    raise UserError(f'{name}: found a number that is not finite.')
-  return array.astype(np.float32, copy=False)
