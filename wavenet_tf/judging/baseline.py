@@ -76,7 +76,7 @@ def measure(
   }
 
 
-def clip_features(levels, settings: AudioConfig) -> np.ndarray:
+def clip_features(levels: np.ndarray, settings: AudioConfig) -> np.ndarray:
   """Mean and deviation of log-mels and deltas over a clip, `[4 mel_bins]`."""
   mel = _log_mel(levels, settings)
   delta = np.gradient(mel, axis=0) if len(mel) > 1 else np.zeros_like(mel)
@@ -86,7 +86,7 @@ def clip_features(levels, settings: AudioConfig) -> np.ndarray:
 
 
 def frame_features(
-  levels, settings: AudioConfig, frame_samples: int
+  levels: np.ndarray, settings: AudioConfig, frame_samples: int
 ) -> np.ndarray:
   """Log-mels of a frame and its neighbours, `[F, (2 N + 1) mel_bins]`.
 

@@ -7,11 +7,12 @@ import tensorflow as tf
 
 from wavenet_tf.configuration.choices import PHONES
 from wavenet_tf.configuration.config import Config
+from wavenet_tf.networks.classifier import Classifier
 from wavenet_tf.signal import quantization
 
 
 def classifier_accuracy(
-  classifier, config: Config, examples: Sequence, labels: Sequence
+  classifier: Classifier, config: Config, examples: Sequence, labels: Sequence
 ) -> dict:
   """Shares of frames, and of clips, that are recognised; plain data.
 

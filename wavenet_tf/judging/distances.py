@@ -61,5 +61,5 @@ def _mel_cepstral_distortion(a: np.ndarray, b: np.ndarray) -> float:
   return float(10 / np.log(10) * np.mean(np.sqrt(2 * squared)))
 
 
-def rms(x) -> float:
+def rms(x: np.ndarray) -> float:
   return float(np.sqrt(np.mean(np.square(x))))

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.teacher import Teacher
 from wavenet_tf.probability.outputs import bits
 from wavenet_tf.speaking.chunks import windows
 
@@ -21,7 +22,7 @@ class Likelihood(NamedTuple):
 
 
 def teacher_likelihood(
-  teacher, config: Config, examples: Iterable
+  teacher: Teacher, config: Config, examples: Iterable
 ) -> Likelihood:
   """Bits per sample of whole utterances; at 16 bits, comparable with flac.
 
@@ -39,7 +40,7 @@ def teacher_likelihood(
   return Likelihood(bits(nats) / samples, samples)
 
 
-def utterance_scorer(teacher, config: Config) -> Callable:
+def utterance_scorer(teacher: Teacher, config: Config) -> Callable:
   """-> (example, global vectors `[B, C]`) -> ln p(x | h) `[B]`, nats.
 
   Every sample of an utterance is scored in its full context, under each of

@@ -15,11 +15,12 @@ import numpy as np
 from wavenet_tf.configuration.choices import SPEAKER
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.judging.likelihood import utterance_scorer
+from wavenet_tf.networks.teacher import Teacher
 from wavenet_tf.probability.outputs import bits
 
 
 def recognise(
-  teacher,
+  teacher: Teacher,
   config: Config,
   examples: Sequence,
   global_names: Sequence[str],

@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM as a request to stop after the step."""
 
+from collections.abc import Callable, Iterator
 import contextlib
 import signal
 
@@ -9,7 +10,7 @@ class Interrupted(Exception):
 
 
 @contextlib.contextmanager
-def stop_on_signal():
+def stop_on_signal() -> Iterator[Callable[[], bool]]:
   """Turns SIGINT and SIGTERM into a request to stop after the step."""
   received = []
   signals = (signal.SIGINT, signal.SIGTERM)

@@ -15,7 +15,9 @@ from wavenet_tf.probability.flows import FlowOutput
 from wavenet_tf.signal import spectra
 
 
-def sampled_cross_entropy(log_density: Callable, student: FlowOutput, noise):
+def sampled_cross_entropy(
+  log_density: Callable, student: FlowOutput, noise: tf.Tensor
+) -> tf.Tensor:
   """H(P_S, P_T), estimated with several draws per time step.
 
   The teacher has seen one waveform x of the student; at every t fresh draws
@@ -35,7 +37,12 @@ def sampled_cross_entropy(log_density: Callable, student: FlowOutput, noise):
   return -tf.reduce_mean(log_density(draws))
 
 
-def gaussian_divergence(loc_q, log_scale_q, loc_p, log_scale_p):
+def gaussian_divergence(
+  loc_q: tf.Tensor,
+  log_scale_q: tf.Tensor,
+  loc_p: tf.Tensor,
+  log_scale_p: tf.Tensor,
+) -> tf.Tensor:
   """KL(q || p) of two Gaussians in closed form (1807.07281).
 
   ln(s_p / s_q) + (s_q^2 - s_p^2 + (mu_p - mu_q)^2) / (2 s_p^2), nats, of the
@@ -51,7 +58,9 @@ def gaussian_divergence(loc_q, log_scale_q, loc_p, log_scale_p):
   return 0.5 * (tf.math.expm1(2.0 * difference) + distance**2) - difference
 
 
-def log_scale_regularization(log_scale_q, log_scale_p):
+def log_scale_regularization(
+  log_scale_q: tf.Tensor, log_scale_p: tf.Tensor
+) -> tf.Tensor:
   """Mean (ln s_p - ln s_q)^2 (1807.07281).
 
   Keeps the closed-form divergence calm where both are sharply peaked.
@@ -60,11 +69,11 @@ def log_scale_regularization(log_scale_q, log_scale_p):
 
 
 def power_loss(
-  waveform,
-  recording,
+  waveform: tf.Tensor,
+  recording: tf.Tensor,
   settings: DistillationConfig,
   sample_rate_hz: int,
-):
+) -> tf.Tensor:
   """||phi(g(z, c)) - phi(x)||^2, phi(x) = |STFT(x)|^2 (1711.10433 sec. 4.1).
 
   Compares with the recording of the same conditioning; keeps a student from
@@ -134,7 +143,7 @@ def _band_weights(bins, settings, sample_rate_hz):
   return tf.gather(weights, bands)
 
 
-def feature_loss(features, target):
+def feature_loss(features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
   """Feature reconstruction ||f(g(z, c)) - f(x)||^2 (1711.10433 sec. 4.1).
 
   Args:
@@ -149,7 +158,7 @@ def feature_loss(features, target):
   return _relative_distance(features, target, axes=(1, 3))
 
 
-def style_loss(features, target):
+def style_loss(features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
   """||G(g(z, c)) - G(x)||_F^2, G the Gram matrices (1711.10433 sec. 4.1).
 
   G_ij = 1/T sum_t f_ti f_tj per layer: which features of a layer are active

@@ -4,7 +4,7 @@ An objective is a pure function, which the training loop compiles; losses and
 metrics are scalars. Its terms are in `losses.py`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -12,13 +12,16 @@ import tensorflow as tf
 from wavenet_tf.configuration.choices import CLOSED_FORM
 from wavenet_tf.configuration.learning import DistillationConfig
 from wavenet_tf.learning import losses
+from wavenet_tf.networks.classifier import Classifier
 from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.student import Student
+from wavenet_tf.networks.teacher import Teacher
 from wavenet_tf.probability.flows import FlowOutput
 from wavenet_tf.probability.outputs import bits
 from wavenet_tf.signal import augmentation, noise, quantization
 
 
-def teacher_objective(teacher) -> Callable:
+def teacher_objective(teacher: Teacher) -> Callable:
   """Mean negative log-likelihood, nats per sample.
 
   Of all samples of a crop, or of those that `teacher.score` and
@@ -41,11 +44,11 @@ def teacher_objective(teacher) -> Callable:
 
 
 def student_objective(
-  teacher,
-  student,
+  teacher: Teacher,
+  student: Student,
   settings: DistillationConfig,
   sample_rate_hz: int,
-  classifier=None,
+  classifier: Classifier | None = None,
 ) -> Callable:
   """The divergence from the teacher and the weighted additional losses.
 
@@ -119,7 +122,7 @@ class Divergence(NamedTuple):
   kl: tf.Tensor
   entropy: tf.Tensor
 
-  def metrics(self):
+  def metrics(self) -> dict[str, tf.Tensor]:
     return {
       'kl': self.kl,
       'cross_entropy': self.kl + self.entropy,
@@ -127,7 +130,12 @@ class Divergence(NamedTuple):
     }
 
 
-def draws_for(student, settings: DistillationConfig, shape, seed):
+def draws_for(
+  student: Student,
+  settings: DistillationConfig,
+  shape: Sequence[int],
+  seed: tf.Tensor,
+) -> tf.Tensor | None:
   """Noise `[M, B, T]` of the sampled divergence; None for the closed form."""
   if settings.divergence == CLOSED_FORM:
     return None
@@ -137,12 +145,12 @@ def draws_for(student, settings: DistillationConfig, shape, seed):
 
 
 def distillation_divergence(
-  teacher,
-  student,
+  teacher: Teacher,
+  student: Student,
   settings: DistillationConfig,
   output: FlowOutput,
   conditioning: Conditioning,
-  draws,
+  draws: tf.Tensor | None,
 ) -> Divergence:
   """The divergence of the student's `output`, by one pass of the teacher."""
   parameters = teacher(output.waveform, conditioning)
@@ -163,7 +171,9 @@ def distillation_divergence(
   return Divergence(cross_entropy - entropy, cross_entropy - entropy, entropy)
 
 
-def classifier_objective(classifier, next_sample_weight: float) -> Callable:
+def classifier_objective(
+  classifier: Classifier, next_sample_weight: float
+) -> Callable:
   """-> (batch, seed) -> cross-entropy of frames + weighted next-sample loss.
 
   The two losses of 1609.03499 sec. 3.4. Frames without a label (-1) count in

@@ -1,7 +1,7 @@
 """What a person sees of a training: its rate, its progress, its curves."""
 
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -22,7 +22,7 @@ class Speed:
   def __init__(self):
     self._first = None
 
-  def samples_per_second(self, step, batch) -> float:
+  def samples_per_second(self, step: int, batch: Any) -> float:
     now = time.monotonic()
     if self._first is None:
       self._first = step, now

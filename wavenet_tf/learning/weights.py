@@ -1,5 +1,7 @@
 """The weights of a model as one vector."""
 
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 
@@ -27,11 +29,11 @@ class WeightVector:
     """The variables themselves, as tapes know them."""
     return [v.value for v in self._variables]
 
-  def join(self, tensors):
+  def join(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
     """Tensors of the variables' shapes -> `[N]`."""
     return tf.concat([tf.reshape(x, [-1]) for x in tensors], 0)
 
-  def assign(self, vector) -> None:
+  def assign(self, vector: tf.Tensor) -> None:
     """Gives each variable its part of `[N]`."""
     shapes = [v.shape for v in self._variables]
     sizes = [shape.num_elements() for shape in shapes]

@@ -10,6 +10,7 @@ streaming. Training is one long chunk; generation, one sample at a time, keeps
 the same state in ring buffers while its loop runs (`DilatedStack.step`).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import keras
@@ -28,7 +29,7 @@ class StackOutput(NamedTuple):
   state: tuple  # one [B, (k - 1) d, R] per block
 
 
-def gated_unit(activation):
+def gated_unit(activation: tf.Tensor) -> tf.Tensor:
   """Tanh(filter) . sigmoid(gate) of `[..., 2 G]` halves (1609.03499 eq. 2).
 
   One hyperbolic tangent serves both: sigmoid(g) = (1 + tanh(g / 2)) / 2.
@@ -69,14 +70,14 @@ class GatedResidualBlock(keras.layers.Layer):
 
   def __init__(
     self,
-    residual_channels,
-    gate_channels,
-    kernel_size,
-    dilation,
-    local_channels=0,
-    activation=GATED,
-    product_dtype=FLOAT32,
-    has_output=True,
+    residual_channels: int,
+    gate_channels: int,
+    kernel_size: int,
+    dilation: int,
+    local_channels: int = 0,
+    activation: str = GATED,
+    product_dtype: str = FLOAT32,
+    has_output: bool = True,
     **kwargs,
   ):
     super().__init__(**kwargs)
@@ -92,35 +93,41 @@ class GatedResidualBlock(keras.layers.Layer):
       product_dtype=product_dtype,
       name='convolution',
     )
-    self.projection = (
-      keras.layers.Dense(
+    self.projection = None
+    if has_output:
+      self.projection = keras.layers.Dense(
         residual_channels,
         dtype=convolution.product_policy(product_dtype),
         name='projection',
       )
-      if has_output
-      else None
-    )
 
-  def build(self, input_shape):
+  def build(self, input_shape: tuple) -> None:
     self.convolution.build(input_shape)
     if self.projection is not None:
       self.projection.build((*input_shape[:-1], self.gate_channels))
 
-  def call(self, x, local, bias, state):
+  def call(
+    self,
+    x: tf.Tensor,
+    local: tf.Tensor | None,
+    bias: tf.Tensor | None,
+    state: tf.Tensor,
+  ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     activation, state = self.convolution(x, state, local)
     output, z = self._gate(x, activation, bias)
     return output, z, state
 
-  def step(self, kernel, x, conditioning, ring, t):
-    """One sample of `call`.
+  def step(
+    self,
+    kernel: tf.Tensor,
+    x: tf.Tensor,
+    conditioning: tf.Tensor | None,
+    ring: tf.Tensor,
+    t: tf.Tensor,
+  ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """One sample of `call`: x `[B, R]`, conditioning V y + U h `[B, width]`.
 
-    Args:
-      kernel: see `CausalConvolution.step`.
-      x: `[B, R]`.
-      conditioning: V y + U h `[B, width]`, or None.
-      ring: of the convolution.
-      t: see `CausalConvolution.step`.
+    Kernel, ring and t are as in `CausalConvolution.step`.
     """
     activation, ring = self.convolution.step(kernel, x, ring, t)
     output, z = self._gate(x, activation, conditioning)
@@ -152,15 +159,15 @@ class DilatedStack(keras.layers.Layer):
 
   def __init__(
     self,
-    dilations,
-    residual_channels,
-    gate_channels,
-    kernel_size,
-    returns_gates,
-    local_channels=0,
-    activation=GATED,
-    product_dtype=FLOAT32,
-    global_channels=0,
+    dilations: Sequence[int],
+    residual_channels: int,
+    gate_channels: int,
+    kernel_size: int,
+    returns_gates: bool,
+    local_channels: int = 0,
+    activation: str = GATED,
+    product_dtype: str = FLOAT32,
+    global_channels: int = 0,
     **kwargs,
   ):
     super().__init__(**kwargs)
@@ -188,19 +195,21 @@ class DilatedStack(keras.layers.Layer):
       len(dilations) * self.width, use_bias=False, name='global_projection'
     )
 
-  def build(self, input_shape):
+  def build(self, input_shape: tuple) -> None:
     for block in self.blocks:
       block.build(input_shape)
     if self.global_channels:
       self.global_projection.build((None, self.global_channels))
 
-  def initial_state(self, batch):
+  def initial_state(self, batch: int | tf.Tensor) -> tuple[tf.Tensor, ...]:
     return tuple(
       block.convolution.initial_state(batch, self.residual_channels)
       for block in self.blocks
     )
 
-  def call(self, x, conditioning: Encoded, state):
+  def call(
+    self, x: tf.Tensor, conditioning: Encoded, state: tuple
+  ) -> StackOutput:
     if conditioning.hold > 1:
       # What holds for many samples is multiplied once for all of them.
       local, bias = None, self.project(conditioning)
@@ -213,7 +222,9 @@ class DilatedStack(keras.layers.Layer):
 
     return self._run(run, x, state)
 
-  def project(self, conditioning: Encoded, time_axis=1):
+  def project(
+    self, conditioning: Encoded, time_axis: int = 1
+  ) -> tf.Tensor | None:
     """What conditioning adds to the products of all blocks, for `step`.
 
     Args:
@@ -234,18 +245,25 @@ class DilatedStack(keras.layers.Layer):
       projected = local if projected is None else local + projected
     return projected
 
-  def project_last(self, local):
+  def project_last(self, local: tf.Tensor) -> tf.Tensor:
     """What the last local channels `[B, c]` add, `[B, layers * width]`."""
     kernels = [b.convolution.kernels()[1] for b in self.blocks]
     return convolution.multiply(
       local, tf.concat(kernels, -1)[-local.shape[-1] :]
     )
 
-  def kernels(self):
+  def kernels(self) -> tuple[tf.Tensor, ...]:
     """Of the taps of all blocks, for `step`."""
     return tuple(block.convolution.kernels()[0] for block in self.blocks)
 
-  def step(self, kernels, x, conditioning, rings, t):
+  def step(
+    self,
+    kernels: tuple,
+    x: tf.Tensor,
+    conditioning: tf.Tensor | None,
+    rings: tuple,
+    t: tf.Tensor,
+  ) -> StackOutput:
     """One sample: x `[B, R]`, conditioning `[B, layers * width]` or None.
 
     Returns:

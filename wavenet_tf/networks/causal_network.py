@@ -3,6 +3,7 @@
 The teacher and every flow of the student are this network with other sizes.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import keras
@@ -10,6 +11,7 @@ import tensorflow as tf
 
 from wavenet_tf.configuration.choices import FLOAT32, GATED
 from wavenet_tf.networks import blocks, convolution
+from wavenet_tf.networks.conditioning import Encoded
 from wavenet_tf.networks.saving import registered
 
 
@@ -63,19 +65,19 @@ class CausalNetwork(keras.layers.Layer):
   def __init__(
     self,
     *,
-    dilations,
-    kernel_size,
-    residual_channels,
-    gate_channels,
-    skip_channels,
-    outputs,
-    output_bias,
-    output_scale,
-    input_gain,
-    local_channels=0,
-    activation=GATED,
-    product_dtype=FLOAT32,
-    global_channels=0,
+    dilations: Sequence[int],
+    kernel_size: int,
+    residual_channels: int,
+    gate_channels: int,
+    skip_channels: int | None,
+    outputs: int,
+    output_bias: Sequence[float],
+    output_scale: float,
+    input_gain: float,
+    local_channels: int = 0,
+    activation: str = GATED,
+    product_dtype: str = FLOAT32,
+    global_channels: int = 0,
     **kwargs,
   ):
     super().__init__(**kwargs)
@@ -121,7 +123,7 @@ class CausalNetwork(keras.layers.Layer):
       bias_initializer=keras.initializers.Constant(list(output_bias)),
     )
 
-  def build(self, input_shape):
+  def build(self, input_shape: tuple) -> None:
     self.entrance.build(input_shape)
     self.stack.build((None, None, self.entrance.channels))
     if self.skip:
@@ -131,18 +133,24 @@ class CausalNetwork(keras.layers.Layer):
     self.hidden.build((None, None, self.hidden.units))
     self.output_layer.build((None, None, self.hidden.units))
 
-  def initial_state(self, batch, channels):
+  def initial_state(
+    self, batch: int | tf.Tensor, channels: int
+  ) -> NetworkState:
     return NetworkState(
       tf.zeros([batch, 1, channels]),
       self.entrance.initial_state(batch, channels),
       self.stack.initial_state(batch),
     )
 
-  def call(self, x, conditioning, state):
+  def call(
+    self, x: tf.Tensor, conditioning: Encoded, state: NetworkState
+  ) -> tuple[tf.Tensor, NetworkState]:
     y, state = self.before_head(x, conditioning, state)
     return self.head(y), state
 
-  def before_head(self, x, conditioning, state):
+  def before_head(
+    self, x: tf.Tensor, conditioning: Encoded, state: NetworkState
+  ) -> tuple[tf.Tensor, NetworkState]:
     """`call` without the head: what the stack returns, and the next state.
 
     With skip connections these are the gates of all blocks, `[B, T, layers *
@@ -157,7 +165,14 @@ class CausalNetwork(keras.layers.Layer):
   def kernels(self) -> NetworkKernels:
     return NetworkKernels(self.entrance.kernels()[0], self.stack.kernels())
 
-  def step(self, kernels, previous, conditioning, rings, t):
+  def step(
+    self,
+    kernels: NetworkKernels,
+    previous: tf.Tensor,
+    conditioning: tf.Tensor | None,
+    rings: NetworkRings,
+    t: tf.Tensor,
+  ) -> tuple[tf.Tensor, NetworkRings]:
     """One sample of `call`.
 
     Args:
@@ -176,7 +191,7 @@ class CausalNetwork(keras.layers.Layer):
     output = self.stack.step(kernels.stack, x, conditioning, rings.stack, t)
     return self.head(output.output), NetworkRings(entrance, output.state)
 
-  def head(self, y):
+  def head(self, y: tf.Tensor) -> tf.Tensor:
     """Parameters `[..., P]` from what `before_head` returns."""
     if self.skip is not None:
       y = tf.cast(self.skip(y), tf.float32)
@@ -191,7 +206,9 @@ class ConditionedRings(NamedTuple):
   rings: NetworkRings
 
 
-def conditioned_rings(net: CausalNetwork, conditioning, state):
+def conditioned_rings(
+  net: CausalNetwork, conditioning: Encoded, state: NetworkState
+) -> ConditionedRings:
   """State of a chunk and `conditioning.Encoded`, ready for steps."""
   projected = net.stack.project(conditioning)
   if projected is not None:
@@ -203,7 +220,9 @@ def conditioned_rings(net: CausalNetwork, conditioning, state):
   )
 
 
-def conditioned_step(net: CausalNetwork, previous, state, t):
+def conditioned_step(
+  net: CausalNetwork, previous: tf.Tensor, state: ConditionedRings, t: tf.Tensor
+) -> tuple[tf.Tensor, ConditionedRings]:
   """`step` at t with the conditioning that `ConditionedRings` holds."""
   now = None
   for projected in state.conditioning:
@@ -221,7 +240,9 @@ def rings_from_state(state: NetworkState) -> NetworkRings:
   )
 
 
-def state_from_rings(previous, rings: NetworkRings, t) -> NetworkState:
+def state_from_rings(
+  previous: tf.Tensor, rings: NetworkRings, t: tf.Tensor
+) -> NetworkState:
   """Inverse of `rings_from_state` after t steps; `previous` is x_{t-1}."""
   return NetworkState(
     previous[:, None],

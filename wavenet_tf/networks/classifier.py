@@ -89,7 +89,7 @@ class Classifier(Configured, keras.Model):
   def get_config(self) -> dict:
     return {**super().get_config(), 'classes': self.logits.units}
 
-  def build(self, input_shape=None):
+  def build(self, input_shape: tuple | None = None) -> None:
     # By hearing a frame: parts of the network are used and named by themselves.
     self.call(tf.zeros([1, self.frame_samples]))
     if not self.sizes.next_sample_weight:
@@ -97,15 +97,19 @@ class Classifier(Configured, keras.Model):
       self.network.hidden.trainable = False
       self.network.output_layer.trainable = False
 
-  def initial_state(self, batch) -> causal_network.NetworkState:
+  def initial_state(
+    self, batch: int | tf.Tensor
+  ) -> causal_network.NetworkState:
     return self.network.initial_state(batch, 1)
 
-  def chunk(self, waveform, state):
+  def chunk(
+    self, waveform: tf.Tensor, state: causal_network.NetworkState
+  ) -> tuple[tf.Tensor, causal_network.NetworkState]:
     """Gates of all blocks `[B, T, layers * G]`, and the next state."""
     scaled = waveform[..., None] / self.sizes.signal_unit
     return self.network.before_head(scaled, UNCONDITIONED, state)
 
-  def pool(self, gates):
+  def pool(self, gates: tf.Tensor) -> tf.Tensor:
     """Gates `[B, T, layers * G]` -> frames `[B, F, skip_channels]`."""
     y = tf.nn.relu(self.network.skip(gates))
     batch, samples, channels = tf.unstack(tf.shape(y))
@@ -115,14 +119,18 @@ class Classifier(Configured, keras.Model):
     y = tf.reduce_mean(y, 2)
     return tf.ensure_shape(y, [None, None, self.sizes.skip_channels])
 
-  def classify(self, frames, seed=None):
+  def classify(
+    self, frames: tf.Tensor, seed: tf.Tensor | None = None
+  ) -> tf.Tensor:
     """Frames `[B, F, skip_channels]` -> logits `[B, F, classes]`."""
     frames = self._thinned(frames, seed, 0)
     for i, convolution in enumerate(self.frame_convolutions, 1):
       frames = self._thinned(convolution(frames), seed, i)
     return self.logits(frames)
 
-  def call(self, waveform, seed=None):
+  def call(
+    self, waveform: tf.Tensor, seed: tf.Tensor | None = None
+  ) -> ClassifierOutput:
     gates = self._gates(waveform)
     return ClassifierOutput(
       self.classify(self.pool(gates), seed), self.network.head(gates)
@@ -139,7 +147,7 @@ class Classifier(Configured, keras.Model):
       rng_alg='philox',
     )
 
-  def activations(self, waveform):
+  def activations(self, waveform: tf.Tensor) -> tf.Tensor:
     """The gates z of all blocks, float32 `[B, T, layers, G]`; no head runs."""
     gates = self._gates(waveform)
     layers = len(self.sizes.dilations)

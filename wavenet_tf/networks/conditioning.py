@@ -19,7 +19,9 @@ class Conditioning(NamedTuple):
   global_: tf.Tensor | None = None
 
   @classmethod
-  def of(cls, features, global_=None) -> 'Conditioning':
+  def of(
+    cls, features: tf.Tensor, global_: tf.Tensor | None = None
+  ) -> 'Conditioning':
     """Of arrays in which no channel at all means: not conditioned on it."""
     return cls(
       features if features.shape[-1] else None,
@@ -50,13 +52,13 @@ class Encoded:
   global_: tf.Tensor | None = None
   hold: int = 1
 
-  def beside(self, local) -> 'Encoded':
+  def beside(self, local: tf.Tensor) -> 'Encoded':
     """With further local channels `[B, T, .]`; all are at audio rate then."""
     if self.local is not None:
       local = tf.concat([self.at_audio_rate(self.local), local], -1)
     return Encoded(local, self.global_)
 
-  def at_audio_rate(self, rows):
+  def at_audio_rate(self, rows: tf.Tensor) -> tf.Tensor:
     """Rows `[B, T / hold, .]` -> `[B, T, .]`."""
     return tf.repeat(rows, self.hold, axis=1) if self.hold > 1 else rows
 

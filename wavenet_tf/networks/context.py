@@ -49,19 +49,29 @@ class ContextStack(Configured, keras.layers.Layer):
       name='network',
     )
 
-  def build(self, input_shape=None):
+  def build(self, input_shape: tuple | None = None) -> None:
     self.network.build((None, None, self.pool_samples))
 
-  def initial_state(self, batch) -> causal_network.NetworkState:
+  def initial_state(
+    self, batch: int | tf.Tensor
+  ) -> causal_network.NetworkState:
     return self.network.initial_state(batch, self.pool_samples)
 
-  def frames(self, waveform):
+  def frames(self, waveform: tf.Tensor) -> tf.Tensor:
     """`[B, T]` -> `[B, T / pool_samples, pool_samples]`."""
     return tf.reshape(waveform, [tf.shape(waveform)[0], -1, self.pool_samples])
 
-  def call(self, frames, state):
+  def call(
+    self, frames: tf.Tensor, state: causal_network.NetworkState
+  ) -> tuple[tf.Tensor, causal_network.NetworkState]:
     return self.network(frames, conditioning=UNCONDITIONED, state=state)
 
-  def step(self, kernels, frame, rings, j):
+  def step(
+    self,
+    kernels: causal_network.NetworkKernels,
+    frame: tf.Tensor,
+    rings: causal_network.NetworkRings,
+    j: tf.Tensor,
+  ) -> tuple[tf.Tensor, causal_network.NetworkRings]:
     """Context `[B, channels]` of frame j from `frame` j - 1; next rings."""
     return self.network.step(kernels, frame, None, rings, j)

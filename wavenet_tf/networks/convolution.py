@@ -36,13 +36,13 @@ class CausalConvolution(keras.layers.Layer):
 
   def __init__(
     self,
-    channels,
-    kernel_size,
-    dilation=1,
-    use_bias=True,
-    kernel_initializer='glorot_uniform',
-    beside_channels=0,
-    product_dtype=FLOAT32,
+    channels: int,
+    kernel_size: int,
+    dilation: int = 1,
+    use_bias: bool = True,
+    kernel_initializer: str | keras.initializers.Initializer = 'glorot_uniform',
+    beside_channels: int = 0,
+    product_dtype: str = FLOAT32,
     **kwargs,
   ):
     super().__init__(**kwargs)
@@ -77,14 +77,16 @@ class CausalConvolution(keras.layers.Layer):
     """Samples before a chunk that the chunk needs: the length of a state."""
     return (self.kernel_size - 1) * self.dilation
 
-  def initial_state(self, batch, channels):
+  def initial_state(self, batch: int | tf.Tensor, channels: int) -> tf.Tensor:
     return tf.zeros([batch, self.history_samples, channels])
 
-  def build(self, input_shape):
+  def build(self, input_shape: tuple) -> None:
     width = input_shape[-1] * self.kernel_size + self.beside_channels
     self.product.build((*input_shape[:-1], width))
 
-  def call(self, x, state, beside=None):
+  def call(
+    self, x: tf.Tensor, state: tf.Tensor, beside: tf.Tensor | None = None
+  ) -> tuple[tf.Tensor, tf.Tensor]:
     """Convolves a chunk.
 
     Args:
@@ -126,13 +128,15 @@ class CausalConvolution(keras.layers.Layer):
       first += self.product.bias.value
     return sum(others, first)
 
-  def kernels(self):
+  def kernels(self) -> tuple[tf.Tensor, tf.Tensor]:
     """Weights of the taps `[k C, channels]` and of what is beside them."""
     kernel = tf.cast(self.product.kernel.value, self.product.compute_dtype)
     taps = kernel.shape[0] - self.beside_channels
     return kernel[:taps], kernel[taps:]
 
-  def step(self, kernel, x, ring, t):
+  def step(
+    self, kernel: tf.Tensor, x: tf.Tensor, ring: tf.Tensor, t: tf.Tensor
+  ) -> tuple[tf.Tensor, tf.Tensor]:
     """One sample of `call`, the past being kept in a ring buffer.
 
     The sample is written before the oldest one is read, one slot further on,
@@ -160,26 +164,26 @@ class CausalConvolution(keras.layers.Layer):
     return y, ring
 
 
-def product_policy(product_dtype) -> keras.DTypePolicy:
+def product_policy(product_dtype: str) -> keras.DTypePolicy:
   """Weights in float32; operands of products as `product_dtype` says."""
   return keras.DTypePolicy(
     FLOAT32 if product_dtype == FLOAT32 else f'mixed_{product_dtype}'
   )
 
 
-def multiply(x, kernel):
+def multiply(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
   """X `[..., n]` times the kernel `[n, m]`, in its type -> float32."""
   return tf.cast(tf.tensordot(tf.cast(x, kernel.dtype), kernel, 1), tf.float32)
 
 
-def ring_from_state(state):
+def ring_from_state(state: tf.Tensor) -> tf.Tensor:
   """State `[B, n, C]` -> ring `[n + 1, B, C]` for steps t = 0, 1, ..."""
   past = tf.transpose(state, [1, 0, 2])
   # x_{-1} belongs into slot n, x_{-n} into slot 1; slot 0 awaits x_0.
   return tf.concat([tf.zeros_like(past[:1]), past], 0)
 
 
-def state_from_ring(ring, t):
+def state_from_ring(ring: tf.Tensor, t: tf.Tensor) -> tf.Tensor:
   """Inverse of `ring_from_state` after t steps."""
   past = tf.roll(ring, -t, 0)[1:]
   return tf.transpose(past, [1, 0, 2])

@@ -6,6 +6,7 @@ notes what it was made of. What is made of a `Config` is `Configured`.
 """
 
 import dataclasses
+from typing import Self
 
 import keras
 
@@ -34,7 +35,7 @@ class Configured:
     return {**super().get_config(), 'config': dataclasses.asdict(self.config)}
 
   @classmethod
-  def from_config(cls, config: dict):
+  def from_config(cls, config: dict) -> Self:
     return super().from_config(
       {**config, 'config': config_from_dict(config['config'])}
     )

@@ -1,9 +1,11 @@
 """The parallel student: a chain of inverse autoregressive flows."""
 
+from collections.abc import Sequence
 import math
 
 import keras
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.networks import causal_network, upsampling
@@ -70,19 +72,23 @@ class Student(Configured, keras.Model):
       for i in range(chain)
     ]
 
-  def build(self, input_shape=None):
+  def build(self, input_shape: tuple | None = None) -> None:
     self.encoder.build()
     for network in self.networks:
       network.build((None, None, 1))
 
-  def initial_state(self, batch) -> tuple[causal_network.NetworkState, ...]:
+  def initial_state(
+    self, batch: int | tf.Tensor
+  ) -> tuple[causal_network.NetworkState, ...]:
     """One state per flow: nothing was heard yet."""
     return tuple(net.initial_state(batch, 1) for net in self.networks)
 
-  def call(self, z, conditioning):
+  def call(self, z: tf.Tensor, conditioning: Conditioning) -> flows.FlowOutput:
     return self.chunk(z, conditioning, self.initial_state(tf.shape(z)[0]))[0]
 
-  def chunk(self, z, conditioning: Conditioning, states):
+  def chunk(
+    self, z: tf.Tensor, conditioning: Conditioning, states: tuple
+  ) -> tuple[flows.FlowOutput, tuple]:
     """`call` for a chunk: `FlowOutput` and the next states."""
     output, next_states = flows.identity(z), []
     encoded = self.encoder(conditioning)
@@ -94,7 +100,9 @@ class Student(Configured, keras.Model):
       next_states.append(state)
     return output, tuple(next_states)
 
-  def flows(self, conditioning: Conditioning):
+  def flows(
+    self, conditioning: Conditioning
+  ) -> list[flows.InverseAutoregressiveFlow]:
     """The chain as bijectors, in the order in which noise passes them."""
     encoded = self.encoder(conditioning)
     return [
@@ -102,7 +110,9 @@ class Student(Configured, keras.Model):
       for i in range(len(self.networks))
     ]
 
-  def distribution(self, conditioning: Conditioning, shape):
+  def distribution(
+    self, conditioning: Conditioning, shape: Sequence[int]
+  ) -> tfp.distributions.TransformedDistribution:
     """The student as a `tfd.TransformedDistribution` over `[B, T]` waveforms.
 
     It samples in one pass, gives the density of its own samples at no more

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import keras
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from wavenet_tf.configuration.choices import FULL_CONTEXT
 from wavenet_tf.configuration.config import Config
@@ -77,7 +78,7 @@ class Teacher(Configured, keras.Model):
       name='network',
     )
 
-  def build(self, input_shape=None):
+  def build(self, input_shape: tuple | None = None) -> None:
     self.encoder.build()
     if self.context:
       self.context.build()
@@ -94,13 +95,13 @@ class Teacher(Configured, keras.Model):
       return self.sizes.receptive_field_samples
     return 0
 
-  def initial_state(self, batch) -> TeacherState:
+  def initial_state(self, batch: int | tf.Tensor) -> TeacherState:
     return TeacherState(
       self.network.initial_state(batch, self.input_channels),
       self.context and self.context.initial_state(batch),
     )
 
-  def encode(self, waveform):
+  def encode(self, waveform: tf.Tensor) -> tf.Tensor:
     """Waveform `[...]` -> network input `[..., C]`, as `teacher.input` says.
 
     A mu-law network hears its own alphabet: samples are quantized first.
@@ -115,11 +116,13 @@ class Teacher(Configured, keras.Model):
       self.sizes.signal_unit
     )
 
-  def context_frames(self, waveform):
+  def context_frames(self, waveform: tf.Tensor) -> tf.Tensor:
     """What the context stack hears of `[B, T]`."""
     return self.context.frames(waveform / self.sizes.signal_unit)
 
-  def chunk(self, waveform, conditioning: Conditioning, state):
+  def chunk(
+    self, waveform: tf.Tensor, conditioning: Conditioning, state: TeacherState
+  ) -> tuple[tf.Tensor, TeacherState]:
     """`call` for a chunk: parameters `[B, T, P]` and the next state."""
     return self.chunk_of_inputs(
       self.encode(waveform),
@@ -128,7 +131,13 @@ class Teacher(Configured, keras.Model):
       state,
     )
 
-  def chunk_of_inputs(self, encoded, frames, conditioning, state):
+  def chunk_of_inputs(
+    self,
+    encoded: tf.Tensor,
+    frames: tf.Tensor | None,
+    conditioning: Conditioning,
+    state: TeacherState,
+  ) -> tuple[tf.Tensor, TeacherState]:
     """`chunk` of what `encode` and `context_frames` (or None) returned."""
     context_state, heard = None, None
     if self.context:
@@ -138,11 +147,13 @@ class Teacher(Configured, keras.Model):
     )
     return parameters, TeacherState(network_state, context_state)
 
-  def call(self, waveform, conditioning):
+  def call(self, waveform: tf.Tensor, conditioning: Conditioning) -> tf.Tensor:
     state = self.initial_state(tf.shape(waveform)[0])
     return self.chunk(waveform, conditioning, state)[0]
 
-  def end_of(self, waveform, conditioning: Conditioning, samples: int):
+  def end_of(
+    self, waveform: tf.Tensor, conditioning: Conditioning, samples: int
+  ) -> tf.Tensor:
     """`call`, but the network itself hears the last `samples` only.
 
     So a context stack learns from long crops at a short crop's cost
@@ -184,7 +195,7 @@ class Teacher(Configured, keras.Model):
       told = told.beside(heard)
     return self.network(x, conditioning=told, state=state)
 
-  def flow(self, conditioning: Conditioning):
+  def flow(self, conditioning: Conditioning) -> tfp.bijectors.Bijector:
     """A WaveNet with one continuous component, read as a flow of its noise.
 
     Forward is ancestral generation, inverse recovers the noise of a recording

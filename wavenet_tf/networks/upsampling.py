@@ -1,5 +1,6 @@
 """Conditioning as a network hears it: at audio rate or held, and embedded."""
 
+from collections.abc import Sequence
 import math
 
 import keras
@@ -43,13 +44,13 @@ class ConditioningEncoder(Configured, keras.layers.Layer):
     self.local_channels = settings.channels if self.upsampler else 0
     self.global_channels = settings.embedding_channels if self.embedding else 0
 
-  def build(self, input_shape=None):
+  def build(self, input_shape: tuple | None = None) -> None:
     if self.upsampler:
       self.upsampler.build((None, None, self.config.local_channels))
     if self.embedding:
       self.embedding.build((None, self.config.conditioning.global_channels))
 
-  def call(self, conditioning: Conditioning):
+  def call(self, conditioning: Conditioning) -> Encoded:
     parts = []
     for name, layer, given in (
       ('local', self.upsampler, conditioning.local),
@@ -87,7 +88,14 @@ class ConditioningUpsampler(keras.layers.Layer):
     further away than MARGIN_FRAMES.
   """
 
-  def __init__(self, method, factors, channels, feature_range, **kwargs):
+  def __init__(
+    self,
+    method: str,
+    factors: Sequence[int],
+    channels: int,
+    feature_range: tuple[float, float],
+    **kwargs,
+  ):
     super().__init__(**kwargs)
     self.factors = factors
     self.channels = channels
@@ -103,13 +111,13 @@ class ConditioningUpsampler(keras.layers.Layer):
       ]
     )
 
-  def build(self, input_shape):
+  def build(self, input_shape: tuple) -> None:
     # Each product sees three frames at once.
     self.context.build((None, None, 3 * input_shape[-1]))
     for stage in self.stages:
       stage.build((None, None, 3 * self.channels))
 
-  def call(self, features):
+  def call(self, features: tf.Tensor) -> tf.Tensor:
     low, high = self.feature_range
     y = (features - low) * (2.0 / (high - low)) - 1.0
     y = tf.nn.leaky_relu(self.context(_neighbours(y)), 0.4)

@@ -14,7 +14,9 @@ from wavenet_tf.signal import quantization
 tfd = tfp.distributions
 
 
-def quantize(waveform, levels: int = quantization.LEVELS):
+def quantize(
+  waveform: tf.Tensor, levels: int = quantization.LEVELS
+) -> tf.Tensor:
   """Waveform -> the nearest of `levels` bin centres in [-1, 1)."""
   half_levels = levels / 2
   rounded = tf.round(waveform * half_levels) / half_levels
@@ -52,13 +54,13 @@ class Discretized(tfd.Distribution):
 
   def __init__(
     self,
-    loc,
-    log_scale,
+    loc: tf.Tensor,
+    log_scale: tf.Tensor,
     levels: int = quantization.LEVELS,
     open_ends: bool = True,
-    validate_args=False,
-    allow_nan_stats=True,
-    name=None,
+    validate_args: bool = False,
+    allow_nan_stats: bool = True,
+    name: str | None = None,
   ):
     parameters = dict(locals())
     name = name or type(self).__name__
@@ -84,11 +86,11 @@ class Discretized(tfd.Distribution):
     )
 
   @property
-  def loc(self):
+  def loc(self) -> tf.Tensor:
     return self._loc
 
   @property
-  def log_scale(self):
+  def log_scale(self) -> tf.Tensor:
     return self._log_scale
 
   def _event_shape(self):

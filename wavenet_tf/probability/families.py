@@ -33,7 +33,7 @@ class Family(NamedTuple):
     """The member with location 0 and scale 1."""
     return self.continuous(0.0, 1.0)
 
-  def entropy(self, log_scale):
+  def entropy(self, log_scale: tf.Tensor) -> tf.Tensor:
     """H = E[ln s] + entropy of the standard member, nats per sample.
 
     1711.10433 sec. 4 for the logistic, whose constant is 2.

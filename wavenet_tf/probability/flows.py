@@ -64,8 +64,8 @@ class InverseAutoregressiveFlow(tfb.Bijector):
   def __init__(
     self,
     function: AutoregressiveFunction,
-    validate_args=False,
-    name='inverse_autoregressive_flow',
+    validate_args: bool = False,
+    name: str = 'inverse_autoregressive_flow',
   ):
     parameters = dict(locals())
     self.function = function
@@ -168,7 +168,9 @@ class FlowOutput(NamedTuple):
   log_scale: tf.Tensor
 
 
-def compose(flows: Sequence[InverseAutoregressiveFlow], z) -> FlowOutput:
+def compose(
+  flows: Sequence[InverseAutoregressiveFlow], z: tf.Tensor
+) -> FlowOutput:
   """Runs z through a chain; each network runs once."""
   output = identity(z)
   for flow in flows:
@@ -176,12 +178,14 @@ def compose(flows: Sequence[InverseAutoregressiveFlow], z) -> FlowOutput:
   return output
 
 
-def identity(z) -> FlowOutput:
+def identity(z: tf.Tensor) -> FlowOutput:
   """The chain of no flows: z itself, which has location 0 and scale 1."""
   return FlowOutput(z, tf.zeros_like(z), tf.zeros_like(z))
 
 
-def extend(output: FlowOutput, loc, log_scale) -> FlowOutput:
+def extend(
+  output: FlowOutput, loc: tf.Tensor, log_scale: tf.Tensor
+) -> FlowOutput:
   """One flow more (1711.10433 sec. 3):
 
   x <- x s + mu;  location <- location s + mu;  log_scale <- log_scale + ln s.
@@ -198,7 +202,9 @@ def extend(output: FlowOutput, loc, log_scale) -> FlowOutput:
 
 
 def flow_distribution(
-  flows: Sequence[tfb.Bijector], standard: tfd.Distribution, shape
+  flows: Sequence[tfb.Bijector],
+  standard: tfd.Distribution,
+  shape: Sequence[int],
 ) -> tfd.TransformedDistribution:
   """The distribution over waveforms that a chain turns white noise into.
 

@@ -4,6 +4,7 @@ Everything here runs in float32, whatever the compute type. A distribution is
 a value, built per call from parameters; it owns no variable.
 """
 
+from collections.abc import Sequence
 import math
 from typing import NamedTuple
 
@@ -58,7 +59,7 @@ class WaveformMixture(NamedTuple):
     """Ln of a bin's width: what a density lacks to be the mass of a level."""
     return math.log(2.0 / self.levels)
 
-  def initial_bias(self):
+  def initial_bias(self) -> list[float]:
     """Biases of the last layer: equal weights, spread locations, wide scales.
 
     Locations start apart, since equal components would stay equal.
@@ -69,7 +70,9 @@ class WaveformMixture(NamedTuple):
     ]
     return logits + spread + [-3.0] * self.components
 
-  def split(self, parameters):
+  def split(
+    self, parameters: tf.Tensor
+  ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """-> logits, locations, clipped log-scales, each `[..., K]`, float32."""
     parameters = tf.cast(parameters, tf.float32)
     if self.components == 1:
@@ -83,7 +86,7 @@ class WaveformMixture(NamedTuple):
       tf.maximum(log_scale, self.min_log_scale),
     )
 
-  def distribution(self, parameters) -> tfd.Distribution:
+  def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
     """Distribution over waveform values of shape `[...]`."""
     return self._mixture(parameters, open_ends=True)
 
@@ -101,13 +104,13 @@ class WaveformMixture(NamedTuple):
       tfd.Categorical(logits=logits), component(loc, log_scale)
     )
 
-  def waveform(self, levels):
+  def waveform(self, levels: tf.Tensor) -> tf.Tensor:
     """The waveform `[...]` of 16-bit levels, on the grid of this output."""
     return discretized.quantize(
       quantization.waveform_from_levels(levels), self.levels
     )
 
-  def log_prob(self, parameters, levels):
+  def log_prob(self, parameters: tf.Tensor, levels: tf.Tensor) -> tf.Tensor:
     """Ln P of 16-bit `levels` `[...]`, nats per sample.
 
     A density counts as the mass that it gives to a bin, so that bits per
@@ -116,7 +119,9 @@ class WaveformMixture(NamedTuple):
     log_prob = self.distribution(parameters).log_prob(self.waveform(levels))
     return log_prob if self.discretized else log_prob + self.log_width
 
-  def log_density(self, parameters, waveform):
+  def log_density(
+    self, parameters: tf.Tensor, waveform: tf.Tensor
+  ) -> tf.Tensor:
     """Ln p at any waveform values: differentiable in both, nats.
 
     A discretized output gives the mass of a bin around the value, divided by
@@ -128,17 +133,19 @@ class WaveformMixture(NamedTuple):
     log_prob = mixture.log_prob(waveform)
     return log_prob - self.log_width if self.discretized else log_prob
 
-  def mean(self, parameters):
+  def mean(self, parameters: tf.Tensor) -> tf.Tensor:
     """Expected waveform value `[...]`."""
     return self.distribution(parameters).mean()
 
-  def noise(self, shape, seed):
+  def noise(self, shape: Sequence[int], seed: tf.Tensor) -> tf.Tensor:
     """Noise for `sample`, `[*shape, K + 1]`: K Gumbel, one standard."""
     gumbel = noise.gumbel([*shape, self.components], seed)
     standard = self.family.standard_noise([*shape, 1], noise.another(seed))
     return tf.concat([gumbel, standard], -1)
 
-  def sample(self, parameters, noise_, temperature=1.0):
+  def sample(
+    self, parameters: tf.Tensor, noise_: tf.Tensor, temperature: float = 1.0
+  ) -> tf.Tensor:
     """A waveform value per position, by the Gumbel-max trick.
 
     Temperature divides the logits and multiplies the scales. Values are put
@@ -168,18 +175,18 @@ class MuLawSoftmax(NamedTuple):
   def parameter_size(self) -> int:
     return self.levels
 
-  def initial_bias(self):
+  def initial_bias(self) -> list[float]:
     return [0.0] * self.levels
 
-  def distribution(self, parameters) -> tfd.Distribution:
+  def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
     """Distribution over codes 0 .. levels - 1."""
     return tfd.Categorical(logits=tf.cast(parameters, tf.float32))
 
-  def waveform(self, levels):
+  def waveform(self, levels: tf.Tensor) -> tf.Tensor:
     """The waveform `[...]` of 16-bit levels, after companding and back."""
     return quantization.mu_law_decode(self._codes(levels), self.levels)
 
-  def log_prob(self, parameters, levels):
+  def log_prob(self, parameters: tf.Tensor, levels: tf.Tensor) -> tf.Tensor:
     """Ln P of the mu-law code of 16-bit `levels`, nats per sample."""
     return self.distribution(parameters).log_prob(self._codes(levels))
 
@@ -188,17 +195,19 @@ class MuLawSoftmax(NamedTuple):
       quantization.waveform_from_levels(levels), self.levels
     )
 
-  def mean(self, parameters):
+  def mean(self, parameters: tf.Tensor) -> tf.Tensor:
     """Expected waveform value `[...]`."""
     waveform = quantization.mu_law_decode(tf.range(self.levels), self.levels)
     probabilities = tf.nn.softmax(tf.cast(parameters, tf.float32))
     return tf.tensordot(probabilities, waveform, 1)
 
-  def noise(self, shape, seed):
+  def noise(self, shape: Sequence[int], seed: tf.Tensor) -> tf.Tensor:
     """Gumbel noise for `sample`, `[*shape, levels]`."""
     return noise.gumbel([*shape, self.levels], seed)
 
-  def sample(self, parameters, noise_, temperature=1.0):
+  def sample(
+    self, parameters: tf.Tensor, noise_: tf.Tensor, temperature: float = 1.0
+  ) -> tf.Tensor:
     """A decoded waveform value per position, by the Gumbel-max trick."""
     logits = tf.cast(parameters, tf.float32) / temperature
     codes = tf.argmax(logits + noise_, -1)
@@ -219,6 +228,6 @@ def make_output(teacher: TeacherConfig) -> WaveformMixture | MuLawSoftmax:
   )
 
 
-def bits(nats):
+def bits(nats: tf.Tensor | float) -> tf.Tensor | float:
   """Nats -> bits."""
   return nats / math.log(2.0)

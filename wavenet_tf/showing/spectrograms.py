@@ -13,7 +13,7 @@ _LOWEST_DB = -100.0
 
 def spectrogram_figure(
   waveforms: dict[str, np.ndarray], audio_config: AudioConfig
-):
+) -> Figure:
   """Waveform and log-mel spectrogram of each, one column each, equal axes."""
   figure = Figure(figsize=(5 * len(waveforms), 5), layout='constrained')
   axes = figure.subplots(

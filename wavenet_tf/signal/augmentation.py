@@ -23,7 +23,13 @@ class Heard(NamedTuple):
   labels: tf.Tensor
 
 
-def vary(levels, labels, sizes: ClassifierConfig, frame_samples, seed):
+def vary(
+  levels: tf.Tensor,
+  labels: tf.Tensor,
+  sizes: ClassifierConfig,
+  frame_samples: int,
+  seed: tf.Tensor | None,
+) -> Heard:
   """Crops at random levels and speeds, with their labels; each its own.
 
   Args:
@@ -52,7 +58,7 @@ def vary(levels, labels, sizes: ClassifierConfig, frame_samples, seed):
   return Heard(quantization.levels_from_waveform(gain * waveform), labels)
 
 
-def at_speed(waveform, speed):
+def at_speed(waveform: tf.Tensor, speed: tf.Tensor) -> tf.Tensor:
   """x(speed t), interpolated linearly, silence beyond the end.
 
   Args:
@@ -71,7 +77,9 @@ def at_speed(waveform, speed):
   return (1.0 - share) * left + share * right
 
 
-def labels_at_speed(labels, speed, frame_samples):
+def labels_at_speed(
+  labels: tf.Tensor, speed: tf.Tensor, frame_samples: int
+) -> tf.Tensor:
   """Labels `[B, F]` of the frames whose centres `at_speed` moves there."""
   frames = labels.shape[1]
   centres = (tf.range(frames, dtype=tf.float32) + 0.5) * frame_samples

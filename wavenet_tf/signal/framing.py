@@ -10,7 +10,7 @@ def frame_count(samples: int, hop_samples: int) -> int:
   return -(-samples // hop_samples)
 
 
-def pad_margin(features, silence: float):
+def pad_margin(features: tf.Tensor, silence: float) -> tf.Tensor:
   """Silence around `[B, frames, C]`: MARGIN_FRAMES frames on either side."""
   return tf.pad(
     features,

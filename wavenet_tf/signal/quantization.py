@@ -14,12 +14,12 @@ LEVELS = 2**16
 FULL_SCALE = 2.0**15
 
 
-def waveform_from_levels(levels):
+def waveform_from_levels(levels: tf.Tensor) -> tf.Tensor:
   """16-bit levels, -32768 .. 32767 -> float32 waveform in [-1, 1)."""
   return tf.cast(levels, tf.float32) / FULL_SCALE
 
 
-def levels_from_waveform(waveform):
+def levels_from_waveform(waveform: tf.Tensor) -> tf.Tensor:
   """Waveform -> nearest 16-bit level as int32, clipped to the 16-bit range."""
   scaled = tf.round(waveform * FULL_SCALE)
   return tf.cast(
@@ -27,7 +27,7 @@ def levels_from_waveform(waveform):
   )
 
 
-def mu_law_encode(waveform, levels: int = 256):
+def mu_law_encode(waveform: tf.Tensor, levels: int = 256) -> tf.Tensor:
   """Companding, then rounding to one of `levels` codes (1609.03499 sec. 2.2).
 
   f(x) = sign(x) ln(1 + mu |x|) / ln(1 + mu),  mu = levels - 1.
@@ -49,7 +49,7 @@ def mu_law_encode(waveform, levels: int = 256):
   return tf.cast(tf.floor((companded + 1.0) * (mu / 2.0) + 0.5), tf.int32)
 
 
-def mu_law_decode(codes, levels: int = 256):
+def mu_law_decode(codes: tf.Tensor, levels: int = 256) -> tf.Tensor:
   """Inverse of `mu_law_encode` at the centre of each step: float32, [-1, 1].
 
   f^-1(y) = sign(y) ((1 + mu)^|y| - 1) / mu.

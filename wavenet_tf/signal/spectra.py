@@ -5,7 +5,9 @@ import tensorflow as tf
 from wavenet_tf.configuration.corpus import AudioConfig
 
 
-def stft_magnitude(waveform, window_samples: int, hop_samples: int):
+def stft_magnitude(
+  waveform: tf.Tensor, window_samples: int, hop_samples: int
+) -> tf.Tensor:
   """|STFT| with a Hann window, scaled so that a full-scale sine peaks at 1.
 
   Args:
@@ -22,7 +24,7 @@ def stft_magnitude(waveform, window_samples: int, hop_samples: int):
   return tf.sqrt(power + 1e-14) * (4.0 / window_samples)
 
 
-def log_mel(waveform, audio: AudioConfig):
+def log_mel(waveform: tf.Tensor, audio: AudioConfig) -> tf.Tensor:
   """Ln max(mel filters . |STFT|, floor): the front end of copy synthesis.
 
   Frame f is centred on samples [f hop, (f + 1) hop); silence is assumed

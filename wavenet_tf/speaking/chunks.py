@@ -1,11 +1,12 @@
 """Features in chunks with their margins, waveforms joined again."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 
 
@@ -16,7 +17,9 @@ class Chunk(NamedTuple):
   state: tuple
 
 
-def windows(features, lengths: Iterable[int], silence: float):
+def windows(
+  features: tf.Tensor, lengths: Iterable[int], silence: float
+) -> Iterator[tf.Tensor]:
   """Features `[B, frames, C]` in chunks of these lengths, with their margins.
 
   Silence is assumed around them and after them, to the end of the last chunk.
@@ -43,7 +46,9 @@ def windows(features, lengths: Iterable[int], silence: float):
     start += length
 
 
-def joined(chunks, features, config) -> np.ndarray:
+def joined(
+  chunks: Iterable[Chunk], features: tf.Tensor, config: Config
+) -> np.ndarray:
   """Waveforms of all chunks, cut to the length of the features."""
   samples = features.shape[1] * config.audio.hop_samples
   joined = np.empty([features.shape[0], samples], np.float32)

@@ -1,5 +1,6 @@
 """A student as a SavedModel that TensorFlow Serving loads as it is."""
 
+from collections.abc import Callable
 import pathlib
 import shutil
 
@@ -9,6 +10,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.saved_config import save_config
+from wavenet_tf.networks.student import Student
 from wavenet_tf.signal import spectra
 from wavenet_tf.speaking.synthesis import served_inputs, Synthesizer
 
@@ -25,7 +27,7 @@ class ServedStudent(tf.Module):
   features: audio float32 [B, T] -> mel float32 [B, ceil(T / hop), mels]
   """
 
-  def __init__(self, student, config: Config):
+  def __init__(self, student: Student, config: Config):
     super().__init__('served_student')
     # Keras variables are invisible to a module; the TensorFlow ones are not.
     self.weights = [v.value for v in student.variables]
@@ -33,15 +35,15 @@ class ServedStudent(tf.Module):
     self._config = config
 
   @tf.function(autograph=False)
-  def speak(self, **inputs):
+  def speak(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
     names = served_inputs(self._config)
     return {'audio': self._synthesizer.synthesize(*map(inputs.get, names))}
 
   @tf.function(autograph=False)
-  def features(self, audio):  # pylint: disable=redefined-outer-name
+  def features(self, audio: tf.Tensor) -> dict[str, tf.Tensor]:  # pylint: disable=redefined-outer-name
     return {'mel': _log_mel(audio, self._config.audio)}
 
-  def signatures(self):
+  def signatures(self) -> dict[str, Callable]:
     inputs = served_inputs(self._config)
     return {
       'serving_default': self.speak.get_concrete_function(**inputs),
@@ -51,7 +53,9 @@ class ServedStudent(tf.Module):
     }
 
 
-def export(student, config: Config, folder: pathlib.Path) -> pathlib.Path:
+def export(
+  student: Student, config: Config, folder: pathlib.Path
+) -> pathlib.Path:
   """Writes `<folder>/<next version>`, checks it, then gives it its name.
 
   A version appears complete or not at all: a server that watches the folder

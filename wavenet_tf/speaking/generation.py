@@ -6,7 +6,7 @@ does not grow with the receptive field (1611.09482). Between chunks the state
 is the same that a forward pass over a chunk takes and returns.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 import dataclasses
 import itertools
 from typing import NamedTuple
@@ -47,7 +47,12 @@ class Generator:
       self._generate_chunk, jit_compile=jit_compile, autograph=False
     )
 
-  def __call__(self, features, seed, global_=None) -> np.ndarray:
+  def __call__(
+    self,
+    features: tf.Tensor,
+    seed: Sequence[int],
+    global_: tf.Tensor | None = None,
+  ) -> np.ndarray:
     """Whole waveforms, which are kept; `chunks` keeps none of its own.
 
     Args:
@@ -61,7 +66,12 @@ class Generator:
     """
     return joined(self.chunks(features, seed, global_), features, self._config)
 
-  def chunks(self, features, seed, global_=None) -> Iterator[Chunk]:
+  def chunks(
+    self,
+    features: tf.Tensor,
+    seed: Sequence[int],
+    global_: tf.Tensor | None = None,
+  ) -> Iterator[Chunk]:
     """Yields one `Chunk` after the other; the last may exceed the features.
 
     Memory beside the features themselves does not grow with their length.

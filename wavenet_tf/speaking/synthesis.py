@@ -1,6 +1,6 @@
 """One-pass synthesis with a student, whole or in chunks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 import itertools
 import os
 
@@ -11,6 +11,7 @@ from wavenet_tf.configuration.choices import MEL
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.student import Student
 from wavenet_tf.signal.framing import pad_margin
 from wavenet_tf.speaking.chunks import Chunk, joined, windows
 
@@ -64,7 +65,9 @@ class Synthesizer:
     ```
   """
 
-  def __init__(self, student, config: Config, jit_compile: bool = True):
+  def __init__(
+    self, student: Student, config: Config, jit_compile: bool = True
+  ):
     self._student = student
     self._config = config
     self._block_samples = NOISE_BLOCK_FRAMES * config.audio.hop_samples
@@ -77,11 +80,21 @@ class Synthesizer:
       self._synthesize_chunk, jit_compile=jit_compile, autograph=False
     )
 
-  def __call__(self, features, seed, global_=None) -> np.ndarray:
+  def __call__(
+    self,
+    features: tf.Tensor,
+    seed: Sequence[int],
+    global_: tf.Tensor | None = None,
+  ) -> np.ndarray:
     """float32 `[B, frames, channels]`, one seed for all -> `[B, samples]`."""
     return joined(self.chunks(features, seed, global_), features, self._config)
 
-  def chunks(self, features, seed, global_=None) -> Iterator[Chunk]:
+  def chunks(
+    self,
+    features: tf.Tensor,
+    seed: Sequence[int],
+    global_: tf.Tensor | None = None,
+  ) -> Iterator[Chunk]:
     """Yields one `Chunk` after the other; the last may exceed the features.
 
     Memory beside the features themselves does not grow with their length.

@@ -9,7 +9,12 @@ from wavenet_tf.configuration.choices import (
   SPLITS,
   UPSAMPLERS,
 )
-from wavenet_tf.configuration.corpus import MARGIN_FRAMES
+from wavenet_tf.configuration.config import Config
+from wavenet_tf.configuration.corpus import (
+  AudioConfig,
+  DataConfig,
+  MARGIN_FRAMES,
+)
 from wavenet_tf.configuration.validation.fields import (
   check_choice,
   check_not_negative,
@@ -23,7 +28,7 @@ from wavenet_tf.configuration.validation.fields import (
 NEW_SPEAKERS = ('speaker', 'speaker_and_index')
 
 
-def check_audio(audio):
+def check_audio(audio: AudioConfig) -> None:
   check_positive(
     'audio',
     audio,
@@ -55,7 +60,7 @@ def check_audio(audio):
     )
 
 
-def check_data(data, audio):
+def check_data(data: DataConfig, audio: AudioConfig) -> None:
   if not 0 < data.validation_share < 1:
     fail('data.validation_share', data.validation_share, 'between 0 and 1')
   check_share('data.max_bad_share', data.max_bad_share)
@@ -84,7 +89,7 @@ def check_data(data, audio):
     fail('data.silence_dbfs', data.silence_dbfs, 'a level of at most 0 dB')
 
 
-def check_conditioning(config):
+def check_conditioning(config: Config) -> None:
   told = config.conditioning
   check_choice('conditioning.local', told.local, LOCAL_KINDS)
   for kind in told.globals:

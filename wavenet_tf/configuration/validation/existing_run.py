@@ -1,5 +1,6 @@
 """Which fields an existing run may change."""
 
+import os
 import pathlib
 
 from wavenet_tf.configuration.config import Config, flatten
@@ -43,7 +44,9 @@ _MODELS_OF_A_SECTION = {
 }
 
 
-def check_same_run(saved: Config, asked: Config, workdir) -> None:
+def check_same_run(
+  saved: Config, asked: Config, workdir: str | os.PathLike
+) -> None:
   """Raises `UserError` where `asked` would make another run of `workdir`."""
   before, after = flatten(saved), flatten(asked)
   free = {

@@ -3,39 +3,41 @@
 Each failure is one sentence: the field, what was found, what would do.
 """
 
+from collections.abc import Sequence
 import math
+from typing import NoReturn
 
 from wavenet_tf.configuration.errors import UserError
 
 
-def fail(field, found, expected):
+def fail(field: str, found: object, expected: object) -> NoReturn:
   raise UserError(f'{field}: found {found}, expected {expected}.')
 
 
-def check_choice(field, value, choices):
+def check_choice(field: str, value: object, choices: Sequence[str]) -> None:
   if value not in choices:
     fail(field, repr(value), 'one of ' + ', '.join(choices))
 
 
-def check_positive(section, fields, *names):
+def check_positive(section: str, fields: object, *names: str) -> None:
   for name in names:
     value = getattr(fields, name)
     if not (value > 0 and math.isfinite(value)):
       fail(f'{section}.{name}', value, 'a number above 0')
 
 
-def check_not_negative(section, fields, *names):
+def check_not_negative(section: str, fields: object, *names: str) -> None:
   for name in names:
     value = getattr(fields, name)
     if not (value >= 0 and math.isfinite(value)):
       fail(f'{section}.{name}', value, '0 or more')
 
 
-def check_seed(section, fields):
+def check_seed(section: str, fields: object) -> None:
   if not 0 <= fields.seed < 2**31:
     fail(f'{section}.seed', fields.seed, 'an integer in [0, 2^31)')
 
 
-def check_share(field, value):
+def check_share(field: str, value: float) -> None:
   if not 0 <= value < 1:
     fail(field, value, 'a share in [0, 1)')

@@ -11,6 +11,7 @@ from wavenet_tf.configuration.choices import (
   SPEAKERS,
 )
 from wavenet_tf.configuration.config import Config
+from wavenet_tf.configuration.networks import TeacherConfig
 from wavenet_tf.configuration.validation.corpus import NEW_SPEAKERS
 from wavenet_tf.configuration.validation.fields import (
   check_choice,
@@ -21,7 +22,7 @@ from wavenet_tf.configuration.validation.fields import (
 from wavenet_tf.configuration.validation.training import check_training
 
 
-def check_teacher(teacher):
+def check_teacher(teacher: TeacherConfig) -> None:
   check_positive(
     'teacher',
     teacher,
@@ -56,7 +57,7 @@ def check_teacher(teacher):
     fail('teacher.bits', teacher.bits, '16, as teacher.discretized is False')
 
 
-def check_context(config):
+def check_context(config: Config) -> None:
   """The context stack, and what a crop must hold."""
   context, hop = config.context, config.audio.hop_samples
   check_not_negative('context', context, 'cycles', 'teacher_samples')

@@ -1,5 +1,7 @@
 """Checks of a training section."""
 
+from wavenet_tf.configuration.config import Config
+from wavenet_tf.configuration.learning import TrainingConfig
 from wavenet_tf.configuration.validation.fields import (
   check_not_negative,
   check_positive,
@@ -10,8 +12,12 @@ from wavenet_tf.configuration.validation.fields import (
 
 
 def check_training(
-  section, training, config, receptive_field, network='teacher'
-):
+  section: str,
+  training: TrainingConfig,
+  config: Config,
+  receptive_field: int,
+  network: str = 'teacher',
+) -> None:
   check_positive(
     section,
     training,

@@ -1,11 +1,12 @@
 """Does a teacher hear its conditioning? What another's costs."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.teacher import Teacher
 
 
 class Swap(NamedTuple):
@@ -21,7 +22,7 @@ class Swap(NamedTuple):
   share: tf.Tensor
 
 
-def conditioning_nats(teacher, batch) -> Swap | None:
+def conditioning_nats(teacher: Teacher, batch: Any) -> Swap | None:
   """Ln p(recording | its conditioning) - ln p(recording | another's).
 
   Recordings get the features and the global vector of the crop half a batch

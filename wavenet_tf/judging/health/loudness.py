@@ -27,7 +27,7 @@ class Level(NamedTuple):
   loudness_dbfs: tf.Tensor  # RMS in decibels below full scale
 
 
-def level(waveform) -> Level:
+def level(waveform: tf.Tensor) -> Level:
   """Waveforms `[B, T]` -> their common level."""
   return Level(
     tf.reduce_mean(tf.abs(waveform)),
@@ -36,7 +36,7 @@ def level(waveform) -> Level:
   )
 
 
-def band_levels_db(waveform, window_samples: int):
+def band_levels_db(waveform: tf.Tensor, window_samples: int) -> tf.Tensor:
   """RMS level of each band of `BAND_EDGES` in dBFS, `BAND_FLOOR_DBFS` or more.
 
   Frequencies belong to the band that begins with them, the Nyquist frequency

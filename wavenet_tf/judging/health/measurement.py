@@ -6,7 +6,7 @@ reads what it finds.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -20,6 +20,8 @@ from wavenet_tf.judging.health.loudness import (
   level,
 )
 from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.student import Student
+from wavenet_tf.networks.teacher import Teacher
 from wavenet_tf.probability import flows
 
 # Crops of a measurement: enough that a pause in some of them does not decide.
@@ -68,7 +70,7 @@ class Measurement(NamedTuple):
   log_scale: tf.Tensor
 
 
-def fixed_batch(batches: Sequence, crops: int = CROPS):
+def fixed_batch(batches: Sequence, crops: int = CROPS) -> Any:
   """Joins some of many batches of one crop, spread evenly over them."""
   count = min(crops, len(batches))
   chosen = [batches[i * len(batches) // count] for i in range(count)]
@@ -78,7 +80,7 @@ def fixed_batch(batches: Sequence, crops: int = CROPS):
 
 
 def measurer(
-  teacher, student, batches: Sequence, config: Config
+  teacher: Teacher, student: Student, batches: Sequence, config: Config
 ) -> Callable[[], Measurement]:
   """-> `measure`, compiled, on one fixed batch and with fixed noise.
 
@@ -98,7 +100,13 @@ def measurer(
   return lambda: compiled(batch)
 
 
-def measure(teacher, student, batch, seed, config: Config) -> Measurement:
+def measure(
+  teacher: Teacher,
+  student: Student,
+  batch: Any,
+  seed: tf.Tensor,
+  config: Config,
+) -> Measurement:
   """Measures a student and the conditioning of its teacher; pure.
 
   Args:

@@ -8,13 +8,16 @@ import tensorflow as tf
 
 from wavenet_tf.configuration.corpus import AudioConfig
 from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.student import Student
 from wavenet_tf.probability import flows
 from wavenet_tf.signal import spectra
 
 _DECIBELS = 70.0
 
 
-def flow_steps(student, conditioning: Conditioning, samples: int, seed):
+def flow_steps(
+  student: Student, conditioning: Conditioning, samples: int, seed: tf.Tensor
+) -> list[np.ndarray]:
   """Noise and the waveform after each flow, float32 `[T]` each."""
   z = student.family.standard_noise([1, samples], seed)
   output = flows.identity(z)
@@ -25,7 +28,9 @@ def flow_steps(student, conditioning: Conditioning, samples: int, seed):
   return [step[0].numpy() for step in steps]
 
 
-def flow_pictures(steps: Sequence, recording, base: str, settings: AudioConfig):
+def flow_pictures(
+  steps: Sequence, recording: np.ndarray, base: str, settings: AudioConfig
+) -> Figure:
   """Waveform and spectrogram, a row a step, and the recording's below.
 
   Args:

@@ -32,13 +32,13 @@ def histograms(recordings: Iterable, levels: int = 256) -> Histograms:
   return Histograms(plain, companded)
 
 
-def entropy_bits(counts) -> float:
+def entropy_bits(counts: np.ndarray) -> float:
   """Of the shares that counts are of their sum."""
   shares = counts[counts > 0] / counts.sum()
   return float(-np.sum(shares * np.log2(shares)))
 
 
-def mu_law_histograms(counts: Histograms):
+def mu_law_histograms(counts: Histograms) -> Figure:
   """Why the softmax of 1609.03499 sec. 2.2 speaks of companded samples."""
   figure = Figure(figsize=(11, 4.5), layout='constrained')
   rows = figure.subplots(1, 2)

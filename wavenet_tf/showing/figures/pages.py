@@ -14,6 +14,7 @@ from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.configuration.files import write_text
 from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.student import Student
 from wavenet_tf.showing.figures import receptive_fields, residual_block
 from wavenet_tf.showing.figures.flow_steps import flow_pictures, flow_steps
 from wavenet_tf.showing.figures.histograms import histograms, mu_law_histograms
@@ -47,7 +48,7 @@ def draw(
   folder: pathlib.Path,
   own: Source,
   recordings: Iterable,
-  student=None,
+  student: Student | None = None,
   other: Source | None = None,
 ) -> list[Picture]:
   """Draws all figures.

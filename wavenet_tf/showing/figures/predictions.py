@@ -1,7 +1,7 @@
 """Predicted distributions under the waveform that came."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 import numpy as np
@@ -10,6 +10,7 @@ import tensorflow as tf
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.teacher import Teacher
 from wavenet_tf.probability.outputs import bits, MuLawSoftmax
 from wavenet_tf.signal import quantization
 from wavenet_tf.signal.framing import pad_margin
@@ -36,7 +37,7 @@ class Stretch(NamedTuple):
 
 
 def loudest_stretch(
-  example, config: Config, milliseconds: float, past_samples: int
+  example: Any, config: Config, milliseconds: float, past_samples: int
 ) -> Stretch:
   """The loudest stretch of an utterance, after `past_samples` at least.
 
@@ -71,7 +72,9 @@ def loudest_stretch(
   )
 
 
-def densities(teacher, parameters, amplitudes) -> np.ndarray:
+def densities(
+  teacher: Teacher, parameters: tf.Tensor, amplitudes: np.ndarray
+) -> np.ndarray:
   """Predicted density per unit of amplitude, `[A, T]`.
 
   Args:
@@ -94,7 +97,7 @@ def densities(teacher, parameters, amplitudes) -> np.ndarray:
   ).numpy()
 
 
-def predictions(runs: Sequence[tuple]):
+def predictions(runs: Sequence[tuple]) -> Figure:
   """Predicted distributions over time under the waveform, a column a run.
 
   Args:

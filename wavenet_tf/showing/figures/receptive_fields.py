@@ -1,5 +1,6 @@
 """Pictures of what a network sees: receptive fields as measured."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
@@ -9,6 +10,7 @@ import tensorflow as tf
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.networks import blocks
 from wavenet_tf.networks.conditioning import Conditioning, UNCONDITIONED
+from wavenet_tf.networks.teacher import Teacher
 
 # Layers of a cycle that are drawn, as in figs. 2 and 3 of 1609.03499.
 SHOWN_LAYERS = 4
@@ -34,7 +36,7 @@ class Dependence(NamedTuple):
     return int(np.sum(self.reached[0]))
 
 
-def measure_dependence(blocks, local_channels: int = 0) -> Dependence:
+def measure_dependence(blocks: Sequence, local_channels: int = 0) -> Dependence:
   """Dependence by derivatives: where one is not zero, there is a path.
 
   Args:
@@ -69,7 +71,7 @@ def measure_dependence(blocks, local_channels: int = 0) -> Dependence:
   )
 
 
-def dependences(teacher) -> tuple[Dependence, Dependence]:
+def dependences(teacher: Teacher) -> tuple[Dependence, Dependence]:
   """Of a stack without dilation, and of the teacher's own first layers."""
   stack = teacher.network.stack
   ours = [b for b in stack.blocks[:SHOWN_LAYERS] if b.projection is not None]
@@ -92,7 +94,9 @@ def dependences(teacher) -> tuple[Dependence, Dependence]:
   )
 
 
-def influence(teacher, waveform, conditioning: Conditioning) -> np.ndarray:
+def influence(
+  teacher: Teacher, waveform: np.ndarray, conditioning: Conditioning
+) -> np.ndarray:
   """RMS derivative of the last sample's parameters by each sample, `[T]`.
 
   By the sample as the network hears it, since no gradient passes a mu-law
@@ -125,7 +129,12 @@ def influence(teacher, waveform, conditioning: Conditioning) -> np.ndarray:
   return np.sqrt(total / len(projected))
 
 
-def receptive_fields(teacher, config: Config, waveform, conditioning):
+def receptive_fields(
+  teacher: Teacher,
+  config: Config,
+  waveform: np.ndarray,
+  conditioning: Conditioning,
+) -> Figure:
   """Figs. 2 and 3 of 1609.03499 as measured, and the whole network's reach."""
   plain, dilated = dependences(teacher)
   figure = Figure(figsize=(11, 8.5), layout='constrained')

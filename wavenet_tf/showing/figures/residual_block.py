@@ -7,9 +7,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from wavenet_tf.networks import blocks
+from wavenet_tf.networks.teacher import Teacher
 
 
-def residual_block(teacher):
+def residual_block(teacher: Teacher) -> Figure:
   """Fig. 4 of 1609.03499 with the shapes of this teacher's own weights."""
   net = teacher.network
   block = net.stack.blocks[0]
