@@ -13,9 +13,8 @@ from wavenet_tf.configuration.files import write_text
 
 def save_config(config: Config, path: str | os.PathLike) -> None:
   """Writes JSON to a temporary name, then renames it."""
-  write_text(
-    pathlib.Path(path), json.dumps(dataclasses.asdict(config), indent=2) + '\n'
-  )
+  text = json.dumps(config_to_dict(config), indent=2) + '\n'
+  write_text(pathlib.Path(path), text)
 
 
 def load_config(path: str | os.PathLike) -> Config:
@@ -29,8 +28,13 @@ def load_config(path: str | os.PathLike) -> Config:
     ) from error
 
 
+def config_to_dict(config: Config) -> dict:
+  """What `config.json` holds: sections with their fields, plain data."""
+  return dataclasses.asdict(config)
+
+
 def config_from_dict(values: dict) -> Config:
-  """Inverse of `dataclasses.asdict`, after JSON too.
+  """Inverse of `config_to_dict`, after JSON too.
 
   Raises:
     ValueError: naming a field that is unknown, missing, or of another type.
