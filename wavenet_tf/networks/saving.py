@@ -5,13 +5,15 @@ layer whose arguments are numbers, words and tuples of them needs no more: Keras
 notes what it was made of. What is made of a `Config` is `Configured`.
 """
 
-import dataclasses
 from typing import Self
 
 import keras
 
 from wavenet_tf.configuration.config import Config
-from wavenet_tf.configuration.saved_config import config_from_dict
+from wavenet_tf.configuration.saved_config import (
+  config_from_dict,
+  config_to_dict,
+)
 
 registered = keras.saving.register_keras_serializable(package='wavenet_tf')
 
@@ -19,8 +21,8 @@ registered = keras.saving.register_keras_serializable(package='wavenet_tf')
 class Configured:
   """Mixin of layers and models that are made of a `Config`.
 
-  Keras saves it as the nested dictionary of `config.json`, and both are read by
-  the same function.
+  Keras saves it as `config.json` holds it, and both are read by the same
+  function.
 
   Args:
     config: kept as the attribute `config`.
@@ -32,7 +34,7 @@ class Configured:
     self.config = config
 
   def get_config(self) -> dict:
-    return {**super().get_config(), 'config': dataclasses.asdict(self.config)}
+    return {**super().get_config(), 'config': config_to_dict(self.config)}
 
   @classmethod
   def from_config(cls, config: dict) -> Self:
