@@ -95,7 +95,6 @@ def load_average(model: keras.Model, folder: pathlib.Path) -> keras.Model:
   Raises:
     UserError: if the folder has no checkpoint, or none of this model.
   """
-  model.trainable = True  # Else it would have no trainable variables.
   weights = WeightVector(model.trainable_variables)
   like = _by_path('average', weights, weights.parts)
   found = _read_newest(folder, like)
