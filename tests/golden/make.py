@@ -9,9 +9,9 @@ A release makes its own once, before it is published:
 
   python -m tests.golden.make 0.5.0
 
-Where the numbers of an older release no longer come out, it is the code that is
-wrong, or it lacks a converter (see the head of CHANGELOG.md): what is there is
-never made anew. `0.3.0/` was made by these steps with that release's modules.
+What is there is never made anew: where the numbers of an older release come out
+otherwise, the code is wrong or lacks a converter (the head of CHANGELOG.md).
+`0.3.0/` was made by these steps with that release's own modules.
 """
 
 import dataclasses
@@ -38,7 +38,6 @@ from wavenet_tf.learning import objectives
 from wavenet_tf.learning.trainer import Trainer
 from wavenet_tf.networks.classifier import build_classifier
 from wavenet_tf.networks.conditioning import Conditioning
-from wavenet_tf.networks.student import build_student
 from wavenet_tf.networks.teacher import build_teacher
 from wavenet_tf.probability.outputs import bits
 from wavenet_tf.signal import quantization, spectra
@@ -122,9 +121,9 @@ def measure(folder: pathlib.Path, given: dict) -> dict[str, np.ndarray]:
       teacher_audio: short utterances drawn from one seed, `[8, 80]`.
       teacher_losses: of the next two steps of training, `[2]`.
       And of a run with a student:
+      classifier_losses, student_losses: as of the teacher, `[2]`.
       student_waveform: of the noise, `[2, T]`.
       student_audio: spoken, with noise from a seed, `[2, T]`.
-      student_losses, classifier_losses: as of the teacher, `[2]`.
   """
   config = load_config(folder / 'config.json')
   run = Run(config, folder, config)
@@ -132,66 +131,27 @@ def measure(folder: pathlib.Path, given: dict) -> dict[str, np.ndarray]:
   conditioning = Conditioning.of(batch.features, batch.global_)
   # As who speaks has them, without margins.
   features = batch.features[:, MARGIN_FRAMES:-MARGIN_FRAMES]
-
   teacher = run.teacher()
   output = teacher.output_kind
   parameters = teacher(output.waveform(batch.levels), conditioning)
-  spoken = Generator(teacher, config, jit_compile=False)(
-    tf.repeat(features[:, :4], 4, axis=0),
-    (7, 0),
-    tf.repeat(batch.global_, 4, axis=0),
-  )
-  learner = build_teacher(config)
+  generate = Generator(teacher, config, jit_compile=False)
   measured = {
     'bits': bits(-output.log_prob(parameters, batch.levels)).numpy(),
-    'teacher_audio': spoken,
-    'teacher_losses': _next_losses(
-      run, 'teacher', learner, objectives.teacher_objective(learner), batch
+    'teacher_audio': generate(
+      tf.repeat(features[:, :4], 4, axis=0),
+      (7, 0),
+      tf.repeat(batch.global_, 4, axis=0),
     ),
   }
-  if not config.student.flow_layers:
-    return measured
-
-  student = run.student()
-  learner = build_student(config)
-  objective = objectives.student_objective(
-    teacher,
-    learner,
-    config.distillation,
-    config.audio.sample_rate_hz,
-    run.listener(),
-  )
-  measured |= {
-    'student_waveform': student(given['noise'], conditioning).waveform.numpy(),
-    'student_audio': Synthesizer(student, config, jit_compile=False)(
-      features, (7, 0), batch.global_
-    ),
-    'student_losses': _next_losses(run, 'student', learner, objective, batch),
-  }
-  learner = build_classifier(config, len(CLASSES))
-  objective = objectives.classifier_objective(
-    learner, config.classifier.next_sample_weight
-  )
-  measured['classifier_losses'] = _next_losses(
-    run, 'classifier', learner, objective, batch
-  )
+  if config.student.flow_layers:
+    student = run.student()
+    speak = Synthesizer(student, config, jit_compile=False)
+    output = student(given['noise'], conditioning)
+    measured['student_waveform'] = output.waveform.numpy()
+    measured['student_audio'] = speak(features, (7, 0), batch.global_)
+  for name in _models(config):
+    measured[f'{name}_losses'] = _next_losses(run, name, batch)
   return measured
-
-
-def _next_losses(run, name, model, objective, batch):
-  """The first depends on the weights, the second on Adam's moments too."""
-  trainer = _trainer(run, name, model, objective, more_steps=2)
-  trainer.restore()
-  assert trainer.steps_done == getattr(run.config, f'train_{name}').steps
-  # Two of them are sooner taken than compiled.
-  losses = [trainer._take_step(batch).loss.numpy() for _ in range(2)]
-  return np.array(losses)
-
-
-def _trainer(run, name, model, objective, more_steps=0):
-  settings = getattr(run.config, f'train_{name}')
-  settings = dataclasses.replace(settings, steps=settings.steps + more_steps)
-  return Trainer(model, objective, settings, run.workdir / name)
 
 
 def make(name: str, folder: pathlib.Path) -> None:
@@ -200,27 +160,11 @@ def make(name: str, folder: pathlib.Path) -> None:
   run = Run(validate.validate(config), folder, config)
   folder.mkdir(parents=True)
   run.save()
-  run.seed_initial_weights(config.train_teacher)
-  teacher = build_teacher(config)
-  _train(run, 'teacher', teacher, objectives.teacher_objective(teacher))
-  if config.student.flow_layers:
-    run.seed_initial_weights(config.train_classifier)
-    classifier = build_classifier(config, len(CLASSES))
+  if 'classifier' in _models(config):
     run.classes_path.parent.mkdir()
     run.classes_path.write_text(json.dumps(CLASSES) + '\n')
-    objective = objectives.classifier_objective(
-      classifier, config.classifier.next_sample_weight
-    )
-    _train(run, 'classifier', classifier, objective)
-    student = run.untrained_student(run.teacher())
-    objective = objectives.student_objective(
-      run.teacher(),
-      student,
-      config.distillation,
-      config.audio.sample_rate_hz,
-      run.listener(),
-    )
-    _train(run, 'student', student, objective)
+  for model in _models(config):
+    _train(run, model)
   given = _batch(config, -1)._asdict()
   given['noise'] = np.random.default_rng(5).logistic(size=given['levels'].shape)
   given = {
@@ -232,14 +176,57 @@ def make(name: str, folder: pathlib.Path) -> None:
   )
 
 
-def _train(run, name, model, objective):
+def _models(config):
+  """In the order of their training."""
+  if config.student.flow_layers:
+    return 'teacher', 'classifier', 'student'
+  return ('teacher',)
+
+
+def _trainer(run, name, more_steps=0):
+  """Of a model with its initial weights."""
+  config, settings = run.config, getattr(run.config, f'train_{name}')
+  run.seed_initial_weights(settings)
+  if name == 'teacher':
+    model = build_teacher(config)
+    objective = objectives.teacher_objective(model)
+  elif name == 'classifier':
+    model = build_classifier(config, len(CLASSES))
+    objective = objectives.classifier_objective(
+      model, config.classifier.next_sample_weight
+    )
+  else:
+    teacher = run.teacher()
+    model = run.untrained_student(teacher)
+    objective = objectives.student_objective(
+      teacher,
+      model,
+      config.distillation,
+      config.audio.sample_rate_hz,
+      run.listener(),
+    )
+  settings = dataclasses.replace(settings, steps=settings.steps + more_steps)
+  return Trainer(model, objective, settings, run.workdir / name)
+
+
+def _train(run, name):
   """Keeps the last checkpoint and no summaries."""
-  trainer = _trainer(run, name, model, objective)
+  trainer = _trainer(run, name)
   steps = getattr(run.config, f'train_{name}').steps
   trainer.run(_batch(run.config, step) for step in range(steps))
   for path in (run.workdir / name).iterdir():
     if not path.name.startswith((f'ckpt-{steps}.', 'classes')):
       path.unlink()
+
+
+def _next_losses(run, name, batch):
+  """The first depends on the weights, the second on Adam's moments too."""
+  trainer = _trainer(run, name, more_steps=2)
+  trainer.restore()
+  assert trainer.steps_done == getattr(run.config, f'train_{name}').steps
+  # Two of them are sooner taken than compiled.
+  losses = [trainer._take_step(batch).loss.numpy() for _ in range(2)]
+  return np.array(losses)
 
 
 def _batch(config: Config, step: int) -> Batch:

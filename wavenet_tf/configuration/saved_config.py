@@ -7,13 +7,14 @@ A release that changes a field says here what an older file means by it:
 - A field with a new name goes to `RENAMED`; its values mean what they meant.
 - A field that is gone goes to `REMOVED`, with what this release does in its
   place; a file that asks for something else is refused.
-- Any other change raises `FORMAT`, and `load_config` converts the one before.
+- Any other change raises `FORMAT`; `config_from_dict` converts the one before.
 
 All else that is unknown or missing is an error that names the field.
 """
 
 import dataclasses
 import json
+import os
 import pathlib
 
 from wavenet_tf.configuration.config import Config, flatten, override
@@ -28,13 +29,13 @@ RENAMED: dict[str, str] = {}
 REMOVED: dict[str, object] = {}
 
 
-def save_config(config: Config, path: pathlib.Path) -> None:
+def save_config(config: Config, path: str | os.PathLike) -> None:
   """Writes JSON to a temporary name, then renames it."""
-  content = {'format': FORMAT, **dataclasses.asdict(config)}
-  write_text(path, json.dumps(content, indent=2) + '\n')
+  text = json.dumps(config_to_dict(config), indent=2) + '\n'
+  write_text(pathlib.Path(path), text)
 
 
-def load_config(path: pathlib.Path) -> Config:
+def load_config(path: str | os.PathLike) -> Config:
   """Reads what `save_config` wrote, in this release or an older one.
 
   Raises:
@@ -42,16 +43,44 @@ def load_config(path: pathlib.Path) -> Config:
       a field is unknown, missing or of another type.
   """
   try:
-    content = json.loads(path.read_text('utf-8'))
-    number = content.pop('format', FORMAT)
-    if number != FORMAT:
-      raise ValueError(f'format {number!r}, expected {FORMAT}')
-    return _config(_of_this_release(_flat(content)))
+    return config_from_dict(json.loads(pathlib.Path(path).read_text('utf-8')))
   except (ValueError, TypeError, AttributeError) as error:
     raise UserError(
       f'{path}: not a configuration that this release reads ({error}); use '
       'the release that wrote it, or another --workdir.'
     ) from error
+
+
+def config_to_dict(config: Config) -> dict:
+  """What `config.json` holds: its format, sections with their fields."""
+  return {'format': FORMAT, **dataclasses.asdict(config)}
+
+
+def config_from_dict(content: dict) -> Config:
+  """Inverse of `config_to_dict`, after JSON and in older releases too.
+
+  Raises:
+    ValueError: naming the format that is not known, or the field that is
+      unknown, missing or of another type.
+  """
+  fields = {'format': FORMAT} | _flat(content)
+  number = fields.pop('format')
+  if number != FORMAT:
+    raise ValueError(f'format {number!r}, expected {FORMAT}')
+  fields = _of_this_release(fields)
+  defaults = flatten(Config())
+  for problem, names in (
+    ('unknown', fields.keys() - defaults.keys()),
+    ('missing', defaults.keys() - fields.keys()),
+  ):
+    if names:
+      listed = ', '.join(sorted(names)[:3])
+      raise ValueError(f'{len(names)} {problem}: {listed}')
+  for name, value in fields.items():
+    expected = type(defaults[name])
+    if not isinstance(value, (int, float) if expected is float else expected):
+      raise ValueError(f'{name} is {value!r}, expected {expected.__name__}')
+  return override(Config(), fields)
 
 
 def _flat(content, where=''):
@@ -76,18 +105,3 @@ def _of_this_release(fields):
         f'this release does as if it were {REMOVED[name]!r}'
       )
   return fields
-
-
-def _config(fields):
-  defaults = flatten(Config())
-  for problem, names in (
-    ('unknown', fields.keys() - defaults.keys()),
-    ('missing', defaults.keys() - fields.keys()),
-  ):
-    if names:
-      raise ValueError(f'{problem}: {", ".join(sorted(names))}')
-  for name, value in fields.items():
-    expected = type(defaults[name])
-    if not isinstance(value, (int, float) if expected is float else expected):
-      raise ValueError(f'{name} is {value!r}, expected {expected.__name__}')
-  return override(Config(), fields)
