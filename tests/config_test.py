@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from wavenet_tf.configuration import presets
+from wavenet_tf.configuration import presets, saved_config
 from wavenet_tf.configuration.config import flatten, override
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.configuration.files import write_text
@@ -307,6 +307,9 @@ def test_unknown_preset():
     (lambda d: d.pop('audio'), 'audio'),
     (lambda d: d['teacher'].pop('cycles'), r'teacher\.cycles'),
     (lambda d: d['teacher'].update(cycles='two'), r'teacher\.cycles'),
+    (lambda d: d['teacher'].update(layer=3), r'unknown: teacher\.layer'),
+    (lambda d: d.update(format=2), 'format 2, expected 1'),
+    (lambda d: d.update(format='1'), "format '1'"),
     (lambda d: d.clear(), 'missing'),
   ],
 )
@@ -318,6 +321,58 @@ def test_a_file_of_another_version(change, words, tmp_path):
   path.write_text(json.dumps(fields))
   with pytest.raises(UserError, match=words):
     load_config(path)
+
+
+def edited(path, **changes):
+  """`tiny` in a file, with sections updated; a field of None is left out."""
+  save_config(presets.preset('tiny'), path)
+  content = json.loads(path.read_text())
+  for section, fields in changes.items():
+    content[section] |= fields
+    for name in [name for name, value in fields.items() if value is None]:
+      del content[section][name]
+  path.write_text(json.dumps(content))
+  return path
+
+
+def test_a_file_says_its_format_and_that_of_0_3_0_did_not(tmp_path):
+  path = tmp_path / 'config.json'
+  save_config(presets.preset('small'), path)
+  content = json.loads(path.read_text())
+  assert content.pop('format') == saved_config.FORMAT
+  path.write_text(json.dumps(content))
+  assert load_config(path) == presets.preset('small')
+
+
+def test_a_new_field_is_in_an_older_file_what_releases_did(
+  tmp_path, monkeypatch
+):
+  """Not the default of new runs."""
+  assert presets.preset('tiny').teacher.cycles != 7
+  monkeypatch.setitem(saved_config.ADDED, 'teacher.cycles', 7)
+  older = edited(tmp_path / 'config.json', teacher={'cycles': None})
+  assert load_config(older).teacher.cycles == 7
+  newer = edited(tmp_path / 'config.json', teacher={'cycles': 3})
+  assert load_config(newer).teacher.cycles == 3
+
+
+def test_a_renamed_field_keeps_its_value(tmp_path, monkeypatch):
+  monkeypatch.setitem(saved_config.RENAMED, 'teacher.rounds', 'teacher.cycles')
+  older = edited(
+    tmp_path / 'config.json', teacher={'cycles': None, 'rounds': 3}
+  )
+  assert load_config(older).teacher.cycles == 3
+
+
+def test_a_field_that_is_gone_must_ask_for_what_is_done_now(
+  tmp_path, monkeypatch
+):
+  monkeypatch.setitem(saved_config.REMOVED, 'teacher.bias', True)
+  same = edited(tmp_path / 'config.json', teacher={'bias': True})
+  assert load_config(same) == presets.preset('tiny')
+  other = edited(tmp_path / 'config.json', teacher={'bias': False})
+  with pytest.raises(UserError, match=r'teacher\.bias is False.*were True'):
+    load_config(other)
 
 
 @pytest.mark.parametrize('content', [b'{"preset": ', b'\xff\xfe', b'[]'])

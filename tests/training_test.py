@@ -37,9 +37,9 @@ def settings(**overrides):
 
 def make_model():
   model = keras.Sequential([
-    keras.layers.Dense(5, 'tanh', kernel_initializer='ones'),
-    keras.layers.Dense(1, kernel_initializer='ones'),
-  ])  # fmt: skip
+    keras.layers.Dense(5, 'tanh', kernel_initializer='ones', name='first'),
+    keras.layers.Dense(1, kernel_initializer='ones', name='last'),
+  ], name='model')  # fmt: skip
   model.build((None, 3))
   return model
 
@@ -67,16 +67,15 @@ def trainer_in(folder, **overrides):
   return Trainer(model, objective(model), settings(**overrides), folder)
 
 
-def everything(trainer):
+def learned(trainer):
+  state = trainer._state
   return [
-    v.numpy()
-    for v in (
-      trainer._checkpoint.weight_vector,
-      *trainer._checkpoint.optimizer,
-      trainer._checkpoint.average_vector,
-      *trainer._weights.parts,
-    )
+    v.numpy() for v in (*state[:4], state.updates, *trainer._weights.parts)
   ]
+
+
+def everything(trainer):
+  return [*learned(trainer), *(v.numpy() for v in trainer._state)]
 
 
 def assert_equal(a, b):
@@ -153,9 +152,9 @@ def spoiled(start, stop):
 
 def test_a_bad_step_moves_nothing(tmp_path):
   trainer = trainer_in(tmp_path, steps=1)
-  before = everything(trainer)
+  before = learned(trainer)
   trainer.run(spoiled(0, 1))
-  for a, b in zip(before, everything(trainer)):
+  for a, b in zip(before, learned(trainer)):
     np.testing.assert_array_equal(a, b)
   assert trainer.steps_done == 1
 
@@ -165,8 +164,8 @@ def test_one_bad_step_is_skipped_and_training_goes_on(tmp_path):
   trainer.run(spoiled(5, 6))
   assert trainer.steps_done == 12
   assert all(np.isfinite(v).all() for v in everything(trainer))
-  assert int(trainer._skipped_steps) == 1
-  assert int(trainer._bad_steps) == 0
+  assert int(trainer._state.skipped_steps) == 1
+  assert int(trainer._state.bad_steps) == 0
 
 
 def test_bad_steps_in_a_row_end_the_run_with_a_sentence(tmp_path):
@@ -238,40 +237,16 @@ def test_load_average_gives_the_average_and_freezes(tmp_path):
   trainer = trainer_in(tmp_path)
   trainer.run(batches())
   model = checkpoints.load_average(make_model(), tmp_path)
-  average = trainer._checkpoint.average_vector.numpy()
+  average = trainer._state.average.numpy()
   found = np.concatenate([v.numpy().ravel() for v in model.variables])
   np.testing.assert_array_equal(found, average)
   assert not model.trainable_variables
-  assert (trainer._checkpoint.weight_vector.numpy() != average).any()
-
-
-def test_a_checkpoint_of_other_contents_is_not_taken_for_one(tmp_path):
-  """Of 0.3.0, where weights and average were lists of variables."""
-  lists = {
-    name: [v.value for v in make_model().trainable_variables]
-    for name in ('weights', 'average')
-  }
-  tf.train.Checkpoint(**lists).write(str(tmp_path / 'ckpt-1'))
-  with pytest.raises(UserError, match='none of its checkpoints can be read'):
-    checkpoints.load_average(make_model(), tmp_path)
-  with pytest.raises(UserError, match='none of its checkpoints can be read'):
-    trainer_in(tmp_path).restore()
+  assert (trainer._state.weights.numpy() != average).any()
 
 
 def test_a_model_without_a_checkpoint(tmp_path):
   with pytest.raises(UserError, match='--mode=train_teacher'):
     checkpoints.load_average(make_model(), tmp_path / 'teacher')
-
-
-def test_no_space_for_a_checkpoint(tmp_path, monkeypatch):
-  trainer = trainer_in(tmp_path)
-
-  def full(step):
-    raise tf.errors.ResourceExhaustedError(None, None, 'No space left')
-
-  monkeypatch.setattr(trainer._manager, 'save', full)
-  with pytest.raises(UserError, match=r'cannot be written \(No space left'):
-    trainer.run(batches())
 
 
 def test_schedule_warms_up_and_decays():

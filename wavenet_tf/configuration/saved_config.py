@@ -1,14 +1,32 @@
-"""A configuration's file, `<workdir>/config.json`."""
+"""A configuration's file, `<workdir>/config.json`, and those of older releases.
+
+A release that changes a field says here what an older file means by it:
+
+- A new field goes to `ADDED`, with what releases did that had no such field;
+  its default, which is for new runs, may be another.
+- A field with a new name goes to `RENAMED`; its values mean what they meant.
+- A field that is gone goes to `REMOVED`, with what this release does in its
+  place; a file that asks for something else is refused.
+- Any other change raises `FORMAT`; `config_from_dict` converts the one before.
+
+All else that is unknown or missing is an error that names the field.
+"""
 
 import dataclasses
 import json
 import os
 import pathlib
-import typing
 
-from wavenet_tf.configuration.config import Config
+from wavenet_tf.configuration.config import Config, flatten, override
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.configuration.files import write_text
+
+# Of the file, stored in it as `format`; release 0.3.0 wrote this one without.
+FORMAT = 1
+# By dotted name, such as `teacher.cycles`.
+ADDED: dict[str, object] = {}
+RENAMED: dict[str, str] = {}
+REMOVED: dict[str, object] = {}
 
 
 def save_config(config: Config, path: str | os.PathLike) -> None:
@@ -18,44 +36,72 @@ def save_config(config: Config, path: str | os.PathLike) -> None:
 
 
 def load_config(path: str | os.PathLike) -> Config:
-  """Reads what `save` wrote; a field of another version is an error."""
+  """Reads what `save_config` wrote, in this release or an older one.
+
+  Raises:
+    UserError: if the file is no configuration or one of a later format, or if
+      a field is unknown, missing or of another type.
+  """
   try:
     return config_from_dict(json.loads(pathlib.Path(path).read_text('utf-8')))
   except (ValueError, TypeError, AttributeError) as error:
     raise UserError(
-      f'{path}: not a configuration of this version ({error}); use another '
-      '--workdir.'
+      f'{path}: not a configuration that this release reads ({error}); use '
+      'the release that wrote it, or another --workdir.'
     ) from error
 
 
 def config_to_dict(config: Config) -> dict:
-  """What `config.json` holds: sections with their fields, plain data."""
-  return dataclasses.asdict(config)
+  """What `config.json` holds: its format, sections with their fields."""
+  return {'format': FORMAT, **dataclasses.asdict(config)}
 
 
-def config_from_dict(values: dict) -> Config:
-  """Inverse of `config_to_dict`, after JSON too.
+def config_from_dict(content: dict) -> Config:
+  """Inverse of `config_to_dict`, after JSON and in older releases too.
 
   Raises:
-    ValueError: naming a field that is unknown, missing, or of another type.
+    ValueError: naming the format that is not known, or the field that is
+      unknown, missing or of another type.
   """
-  return _from_dict(Config, values, '')
-
-
-def _from_dict(cls, values, where):
-  """Rebuilds nested dataclasses; JSON lists become tuples."""
-  known = typing.get_type_hints(cls)
-  if values.keys() != known.keys():
-    odd = sorted(values.keys() ^ known.keys())
-    raise ValueError(f'unknown or missing: {where}{odd[0]}')
-  fields = {}
-  for name, value in values.items():
-    if dataclasses.is_dataclass(known[name]):
-      fields[name] = _from_dict(known[name], value, f'{where}{name}.')
-      continue
-    value = tuple(value) if isinstance(value, list) else value
-    expected = typing.get_origin(known[name]) or known[name]
+  fields = {'format': FORMAT} | _flat(content)
+  number = fields.pop('format')
+  if number != FORMAT:
+    raise ValueError(f'format {number!r}, expected {FORMAT}')
+  fields = _of_this_release(fields)
+  defaults = flatten(Config())
+  for problem, names in (
+    ('unknown', fields.keys() - defaults.keys()),
+    ('missing', defaults.keys() - fields.keys()),
+  ):
+    if names:
+      listed = ', '.join(sorted(names)[:3])
+      raise ValueError(f'{len(names)} {problem}: {listed}')
+  for name, value in fields.items():
+    expected = type(defaults[name])
     if not isinstance(value, (int, float) if expected is float else expected):
-      raise ValueError(f'{where}{name} is {value!r}')
-    fields[name] = value
-  return cls(**fields)
+      raise ValueError(f'{name} is {value!r}, expected {expected.__name__}')
+  return override(Config(), fields)
+
+
+def _flat(content, where=''):
+  """Nested dictionaries -> values by dotted name; lists become tuples."""
+  flat = {}
+  for name, value in content.items():
+    if isinstance(value, dict) and value:
+      flat |= _flat(value, f'{where}{name}.')
+    else:
+      flat[where + name] = tuple(value) if isinstance(value, list) else value
+  return flat
+
+
+def _of_this_release(fields):
+  """The fields of an older file -> those of this release."""
+  fields = ADDED | {RENAMED.get(name, name): v for name, v in fields.items()}
+  for name in REMOVED.keys() & fields.keys():
+    value = fields.pop(name)
+    if value != REMOVED[name]:
+      raise ValueError(
+        f'{name} is {value!r}, but there is no such field any more and '
+        f'this release does as if it were {REMOVED[name]!r}'
+      )
+  return fields

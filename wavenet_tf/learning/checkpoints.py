@@ -1,95 +1,156 @@
-"""Checkpoints of a training: the newest that can be read."""
+"""Checkpoints of a training: the newest that can be read, and the last few."""
 
 import pathlib
+from typing import NamedTuple
 
 from absl import logging
 import keras
 import tensorflow as tf
 
 from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.configuration.files import write_text
+from wavenet_tf.learning import tensor_file
 from wavenet_tf.learning.weights import WeightVector
 
-KEPT_CHECKPOINTS = 3
+_KEPT_CHECKPOINTS = 3
 
 
-def restore_newest(
-  checkpoint: tf.train.Checkpoint, folder: pathlib.Path
-) -> bool:
-  """Restores the newest checkpoint of a folder that can be read.
+class TrainingState(NamedTuple):
+  """All that a training step changes, and that a checkpoint keeps.
+
+  Vectors are stored weight by weight, as `<field>/<path of the weight>`, for
+  example `first_moment/teacher/network/output/bias`; scalars by their field.
+
+  Attributes:
+    weights: float32 `[N]`, end to end as in `WeightVector`.
+    first_moment, second_moment: Adam's, of the gradient, `[N]`.
+    average: of the weights over the last steps, `[N]`.
+    step: steps done, int64 as all that follow.
+    updates: those of them that moved the weights, as Adam counts.
+    bad_steps: without a finite gradient, in a row.
+    skipped_steps: without a finite gradient, in all.
+  """
+
+  weights: tf.Variable
+  first_moment: tf.Variable
+  second_moment: tf.Variable
+  average: tf.Variable
+  step: tf.Variable
+  updates: tf.Variable
+  bad_steps: tf.Variable
+  skipped_steps: tf.Variable
+
+
+def save(
+  folder: pathlib.Path, state: TrainingState, weights: WeightVector
+) -> None:
+  """Writes `<folder>/ckpt-<step>`; of the older ones it keeps the last two.
+
+  Raises:
+    UserError: if it cannot be written; the older ones stay then.
+  """
+  step = int(state.step)
+  path = folder / f'ckpt-{step}'
+  try:
+    tensor_file.write(path, _named(state, weights))
+    # What is ahead of this step could not be read.
+    done = [c for c in _checkpoints(folder) if _step(c) <= step]
+    for old in done[_KEPT_CHECKPOINTS:]:
+      tensor_file.delete(old)
+    # For `tf.train.latest_checkpoint`; here the files themselves count.
+    newest = f'model_checkpoint_path: "{path.name}"\n'
+    write_text(folder / 'checkpoint', newest)
+  except (OSError, tf.errors.OpError) as error:
+    raise UserError(
+      f'{folder}: a checkpoint cannot be written ({_first_line(error)}); free '
+      'some space and run the same command again.'
+    ) from error
+
+
+def restore(
+  folder: pathlib.Path, state: TrainingState, weights: WeightVector
+) -> None:
+  """Sets a state to that of the newest checkpoint that can be read, if any.
 
   A damaged one is named in a warning and the one before it is used.
 
-  Returns:
-    Whether there was any.
+  Raises:
+    UserError: if there are checkpoints and none can be read, or if the newest
+      is not of this model.
+  """
+  found = _read_newest(folder, _named(state, weights))
+  if found is None:
+    return
+  for kind, variable in state._asdict().items():
+    if variable.shape.rank:
+      parts = [found[f'{kind}/{path}'] for path in weights.paths]
+      variable.assign(weights.join(parts))
+    else:
+      variable.assign(found[kind])
+
+
+def load_average(model: keras.Model, folder: pathlib.Path) -> keras.Model:
+  """Sets a model's weights to the average that training kept; freezes it.
 
   Raises:
-    UserError: if there are checkpoints and none can be read.
+    UserError: if the folder has no checkpoint, or none of this model.
   """
+  weights = WeightVector(model.trainable_variables)
+  like = _by_path('average', weights, weights.parts)
+  found = _read_newest(folder, like)
+  if found is None:
+    raise UserError(
+      f'{folder} has no checkpoint; run --mode=train_{folder.name} first.'
+    )
+  weights.assign(weights.join(found.values()))
+  model.trainable = False
+  return model
+
+
+def _named(state, weights):
+  """The tensors of a checkpoint by name."""
+  named = {}
+  for kind, variable in state._asdict().items():
+    if variable.shape.rank:
+      named.update(_by_path(kind, weights, weights.split(variable)))
+    else:
+      named[kind] = variable.value()
+  return named
+
+
+def _by_path(kind, weights, parts):
+  return {f'{kind}/{path}': x for path, x in zip(weights.paths, parts)}
+
+
+def _read_newest(folder, like):
+  """-> tensors by name, or None where there is no checkpoint."""
   paths = _checkpoints(folder)
   for path in paths:
     try:
-      checkpoint.read(path).assert_existing_objects_matched().expect_partial()
-      return True
-    except (
-      tf.errors.OpError,
-      AssertionError,
-      ValueError,
-      IndexError,
-    ) as error:
+      return tensor_file.read(path, like)
+    except (tf.errors.OpError, IndexError) as error:
       logging.warning(
         '%s cannot be read (%s); trying the one before it.',
         path,
-        first_line(error),
+        _first_line(error),
       )
   if paths:
     raise UserError(
       f'{folder}: none of its checkpoints can be read; use another --workdir.'
     )
-  return False
+  return None
 
 
-def _checkpoints(folder: pathlib.Path) -> list[str]:
-  """Newest first, by the step in their names.
-
-  The files themselves count, not TensorFlow's list of them, which may be lost.
-  """
+def _checkpoints(folder):
+  """Newest first, by the step in their names."""
   found = [path.with_suffix('') for path in folder.glob('ckpt-*.index')]
-  found.sort(key=lambda path: int(path.name.split('-')[1]), reverse=True)
-  return [str(path) for path in found]
+  return sorted(found, key=_step, reverse=True)
 
 
-def repair_list(folder: pathlib.Path) -> None:
-  """Writes the `checkpoint` file anew where it is lost or unreadable."""
-  paths = _checkpoints(folder)[::-1]
-  try:
-    if tf.train.get_checkpoint_state(str(folder)) or not paths:
-      return
-  except ValueError as error:
-    logging.warning('%s: %s; it is made anew.', folder, error)
-  tf.compat.v1.train.update_checkpoint_state(str(folder), paths[-1], paths)
+def _step(path):
+  return int(path.name.split('-')[1])
 
 
-def load_average(model: keras.Model, folder: pathlib.Path) -> keras.Model:
-  """Sets a model's weights to the average that training kept.
-
-  Raises:
-    UserError: if the folder has no checkpoint.
-  """
-  weights = WeightVector(model.trainable_variables)
-  average = tf.Variable(weights.variable.value)
-  checkpoint = tf.train.Checkpoint(average_vector=average)
-  if not restore_newest(checkpoint, folder):
-    raise UserError(
-      f'{folder} has no checkpoint; run --mode=train_{folder.name} first.'
-    )
-  weights.assign(average)
-  model.trainable = False
-  return model
-
-
-def first_line(error) -> str:
-  return (
-    str(error).strip().splitlines()[0]
-    if str(error).strip()
-    else (type(error).__name__)
-  )
+def _first_line(error):
+  lines = str(error).strip().splitlines()
+  return lines[0] if lines else type(error).__name__

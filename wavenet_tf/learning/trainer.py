@@ -8,7 +8,6 @@ bit.
 
 from collections.abc import Callable, Iterable
 import pathlib
-import shutil
 
 from absl import logging
 import keras
@@ -17,12 +16,7 @@ import tqdm
 
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.configuration.learning import TrainingConfig
-from wavenet_tf.learning.checkpoints import (
-  first_line,
-  KEPT_CHECKPOINTS,
-  repair_list,
-  restore_newest,
-)
+from wavenet_tf.learning import checkpoints
 from wavenet_tf.learning.interruption import Interrupted, stop_on_signal
 from wavenet_tf.learning.progress import (
   postfix,
@@ -65,21 +59,16 @@ class Trainer:
     self._weights = WeightVector(model.trainable_variables)
     self._optimizer = keras.optimizers.Adam(_schedule(training))
     self._optimizer.build([self._weights.variable])
-    self._average = tf.Variable(self._weights.variable.value)
-    self._step = tf.Variable(0, dtype=tf.int64)
-    self._bad_steps = tf.Variable(0, dtype=tf.int64)
-    self._skipped_steps = tf.Variable(0, dtype=tf.int64)
-    self._checkpoint = tf.train.Checkpoint(
-      weight_vector=self._weights.variable.value,
-      optimizer=[v.value for v in self._optimizer.variables],
-      average_vector=self._average,
-      step=self._step,
-      bad_steps=self._bad_steps,
-      skipped_steps=self._skipped_steps,
-    )
-    repair_list(folder)
-    self._manager = tf.train.CheckpointManager(
-      self._checkpoint, str(folder), KEPT_CHECKPOINTS
+    updates, first_moment, second_moment = self._optimizer.variables
+    self._state = checkpoints.TrainingState(
+      weights=self._weights.variable.value,
+      first_moment=first_moment.value,
+      second_moment=second_moment.value,
+      average=tf.Variable(self._weights.variable.value),
+      step=tf.Variable(0, dtype=tf.int64),
+      updates=updates.value,
+      bad_steps=tf.Variable(0, dtype=tf.int64),
+      skipped_steps=tf.Variable(0, dtype=tf.int64),
     )
     self._compiled_step = tf.function(
       self._take_step, jit_compile=training.jit_compile, autograph=False
@@ -87,11 +76,11 @@ class Trainer:
 
   @property
   def steps_done(self) -> int:
-    return int(self._step)
+    return int(self._state.step)
 
   def restore(self) -> None:
     """Continues from the newest checkpoint that can be read, if any."""
-    restore_newest(self._checkpoint, self._folder)
+    checkpoints.restore(self._folder, self._state, self._weights)
     self._weights.assign(self._weights.variable.value)
 
   def run(
@@ -135,7 +124,7 @@ class Trainer:
         if summarize:
           write_scalars(result, rate, step)
         if last or step % training.checkpoint_every_steps == 0:
-          self._save()
+          checkpoints.save(self._folder, self._state, self._weights)
           if not stopping():
             on_checkpoint(step)
           speed = Speed()  # Saving and listening are not training.
@@ -148,8 +137,9 @@ class Trainer:
         )
 
   def _take_step(self, batch):
+    state = self._state
     seed = tf.stack(
-      [tf.cast(self._training.seed, tf.int32), tf.cast(self._step, tf.int32)]
+      [tf.cast(self._training.seed, tf.int32), tf.cast(state.step, tf.int32)]
     )
     with tf.GradientTape() as tape:
       loss, metrics = self._loss_fn(batch, seed)
@@ -166,27 +156,27 @@ class Trainer:
     tf.cond(finite, lambda: self._apply(gradient), lambda: None)
     one = tf.constant(1, tf.int64)
     bad = tf.where(finite, 0 * one, one)
-    self._bad_steps.assign(bad * (self._bad_steps + 1))
-    self._skipped_steps.assign_add(bad)
-    self._step.assign_add(1)
+    state.bad_steps.assign(bad * (state.bad_steps + 1))
+    state.skipped_steps.assign_add(bad)
+    state.step.assign_add(1)
     return StepResult(
       loss,
       norm,
-      self._bad_steps.read_value(),
-      self._skipped_steps.read_value(),
+      state.bad_steps.read_value(),
+      state.skipped_steps.read_value(),
       metrics,
     )
 
   def _apply(self, gradient):
-    weights = self._weights.variable
+    weights, average = self._weights.variable, self._state.average
     self._optimizer.apply([gradient], [weights])
     self._weights.assign(weights.value)
     # Early on the average follows quickly, so that it forgets the start.
-    steps = tf.cast(self._step, tf.float32)
+    steps = tf.cast(self._state.step, tf.float32)
     decay = tf.minimum(
       self._training.average_decay, (1.0 + steps) / (10.0 + steps)
     )
-    self._average.assign(decay * self._average + (1.0 - decay) * weights.value)
+    average.assign(decay * average + (1.0 - decay) * weights.value)
 
   def _check(self, result):
     bad = int(result.bad_steps)
@@ -202,18 +192,6 @@ class Trainer:
         'the last checkpoint is intact. Look for damaged recordings, or start '
         'in another --workdir with a lower learning_rate or clip_norm.'
       )
-
-  def _save(self):
-    try:
-      self._manager.save(self.steps_done)
-    except (OSError, tf.errors.OpError) as error:
-      for unfinished in self._folder.glob('*_temp'):
-        shutil.rmtree(unfinished, ignore_errors=True)
-      raise UserError(
-        f'{self._folder}: a checkpoint cannot be written '
-        f'({first_line(error)}); free some space and run the '
-        'same command again.'
-      ) from error
 
 
 def _schedule(training: TrainingConfig):

@@ -14,15 +14,23 @@ class WeightVector:
   training step compiles in a fraction of the time.
 
   Args:
-    variables: of a model; all float32.
+    variables: of a model; all float32, each with a path of its own.
 
   Attributes:
     variable: `keras.Variable` `[N]`, at first what the variables hold.
+    paths: the names of the variables, such as `teacher/network/output/bias`,
+      in the order of the vector.
+
+  Raises:
+    ValueError: if two variables have one path.
   """
 
   def __init__(self, variables: list[keras.Variable]):
     self._variables = variables
     self.variable = keras.Variable(self.join(self.parts), name='weights')
+    self.paths = [v.path for v in variables]
+    if len(set(self.paths)) < len(self.paths):
+      raise ValueError(f'Two variables have one path: {sorted(self.paths)}')
 
   @property
   def parts(self) -> list[tf.Variable]:
@@ -33,9 +41,13 @@ class WeightVector:
     """Tensors of the variables' shapes -> `[N]`."""
     return tf.concat([tf.reshape(x, [-1]) for x in tensors], 0)
 
+  def split(self, vector: tf.Tensor) -> list[tf.Tensor]:
+    """`[N]` -> tensors of the variables' shapes."""
+    shapes = [v.shape for v in self._variables]
+    parts = tf.split(vector, [shape.num_elements() for shape in shapes])
+    return [tf.reshape(x, shape) for x, shape in zip(parts, shapes)]
+
   def assign(self, vector: tf.Tensor) -> None:
     """Gives each variable its part of `[N]`."""
-    shapes = [v.shape for v in self._variables]
-    sizes = [shape.num_elements() for shape in shapes]
-    for part, x, shape in zip(self.parts, tf.split(vector, sizes), shapes):
-      part.assign(tf.reshape(x, shape))
+    for part, x in zip(self.parts, self.split(vector)):
+      part.assign(x)
