@@ -125,7 +125,10 @@ def test_an_installed_library_needs_no_checkout(wheel, tmp_path):
   python = tmp_path / 'env' / 'bin' / 'python'
   _pip('--python', python, 'install', '--no-deps', wheel)
   [packages] = (tmp_path / 'env').glob('lib/python*/site-packages')
-  (packages / 'borrowed.pth').write_text('\n'.join(site.getsitepackages()))
+  borrowed = [
+    f'import site; site.addsitedir({path!r})' for path in site.getsitepackages()
+  ]
+  (packages / 'borrowed.pth').write_text('\n'.join(borrowed))
   program = f"""
     import sys
     import numpy as np

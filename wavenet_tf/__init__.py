@@ -89,10 +89,13 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> object:
-  if name not in _HOMES:
-    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-  return getattr(importlib.import_module(f'{__name__}.{_HOMES[name]}'), name)
+# A type checker has seen the imports, and so finds misspellings.
+if not TYPE_CHECKING:
+
+  def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+      raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    return getattr(importlib.import_module(f'{__name__}.{_HOMES[name]}'), name)
 
 
 def __dir__() -> list[str]:

@@ -5,7 +5,7 @@ Each failure is one sentence: the field, what was found, what would do.
 
 from collections.abc import Sequence
 import math
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from wavenet_tf.configuration.errors import UserError
 
@@ -19,21 +19,21 @@ def check_choice(field: str, value: object, choices: Sequence[str]) -> None:
     fail(field, repr(value), 'one of ' + ', '.join(choices))
 
 
-def check_positive(section: str, fields: object, *names: str) -> None:
+def check_positive(section: str, fields: Any, *names: str) -> None:
   for name in names:
     value = getattr(fields, name)
     if not (value > 0 and math.isfinite(value)):
       fail(f'{section}.{name}', value, 'a number above 0')
 
 
-def check_not_negative(section: str, fields: object, *names: str) -> None:
+def check_not_negative(section: str, fields: Any, *names: str) -> None:
   for name in names:
     value = getattr(fields, name)
     if not (value >= 0 and math.isfinite(value)):
       fail(f'{section}.{name}', value, '0 or more')
 
 
-def check_seed(section: str, fields: object) -> None:
+def check_seed(section: str, fields: Any) -> None:
   if not 0 <= fields.seed < 2**31:
     fail(f'{section}.seed', fields.seed, 'an integer in [0, 2^31)')
 
