@@ -7,6 +7,7 @@ from data.shards.splits import TRAIN
 from modes.runs import Run
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.configuration.saved_config import load_config
+from wavenet_tf.learning.checkpoints import has_checkpoint
 from wavenet_tf.showing.figures import pages as figures_lib
 
 # Recordings whose samples are counted.
@@ -21,7 +22,7 @@ def figures(run: Run, compare_workdir: str | None) -> None:
     compare_workdir: a run with another output, whose predictions are set
       beside this one's, or None.
   """
-  has_student = any((run.workdir / 'student').glob('ckpt-*.index'))
+  has_student = has_checkpoint(run.workdir / 'student')
   if not has_student:
     print(f'{run.workdir} has no trained student: its flows are not drawn.')
   example = run.validation(1)[0]

@@ -11,6 +11,7 @@ from modes.runs import Run
 from wavenet_tf.judging import baseline, evaluation, speakers
 from wavenet_tf.judging.classification import classifier_accuracy
 from wavenet_tf.judging.copies import copies
+from wavenet_tf.learning.checkpoints import has_checkpoint
 from wavenet_tf.showing import report, tables
 from wavenet_tf.showing.pictures import save_picture
 from wavenet_tf.showing.spectrograms import spectrogram_figure
@@ -50,7 +51,7 @@ def evaluate(run: Run) -> None:
   ]
   copied = copies(config, models, chosen)
   results.update(copied.results)
-  if any((run.workdir / 'classifier').glob('ckpt-*.index')):
+  if has_checkpoint(run.workdir / 'classifier'):
     results['classifier'] = measure_classifier(run)
   results['speaker_recognition'] = speakers.recognise(
     teacher,

@@ -13,7 +13,7 @@ from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.configuration.saved_config import load_config
 from wavenet_tf.judging.likelihood import utterance_scorer
-from wavenet_tf.learning.checkpoints import load_average
+from wavenet_tf.learning.checkpoints import has_checkpoint, load_average
 from wavenet_tf.networks.student import build_student, Student
 from wavenet_tf.networks.teacher import build_teacher, Teacher
 from wavenet_tf.probability import outputs
@@ -44,7 +44,7 @@ def load_run(workdir: str | os.PathLike) -> 'Voice':
       f'{path} does not exist; name the --workdir of a run that was trained.'
     )
   config = load_config(path)
-  has_student = any((workdir / STUDENT).glob('ckpt-*.index'))
+  has_student = has_checkpoint(workdir / STUDENT)
   return Voice(
     config,
     load_teacher(config, workdir),

@@ -89,6 +89,11 @@ def restore(
       variable.assign(found[kind])
 
 
+def has_checkpoint(folder: pathlib.Path) -> bool:
+  """Whether a model was trained there, for however long."""
+  return bool(_checkpoints(folder))
+
+
 def load_average(model: keras.Model, folder: pathlib.Path) -> keras.Model:
   """Sets a model's weights to the average that training kept; freezes it.
 
