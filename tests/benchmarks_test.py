@@ -6,9 +6,7 @@ import subprocess
 import sys
 import time
 
-from conftest import miniature
 import numpy as np
-from project_imports import ROOT
 import pytest
 import tensorflow as tf
 
@@ -32,6 +30,8 @@ from benchmarks import (
 from benchmarks.flops import Product
 from benchmarks.results import Ceiling, Figure, Peer, Table
 from benchmarks.settings import Settings
+from tests.support.miniature import miniature
+from tests.support.project_imports import ROOT
 from wavenet_tf.configuration.choices import MU_LAW
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.networks.student import build_student

@@ -2,8 +2,9 @@
 
 import ast
 
-from project_imports import folder_of, imports_of, MODULES, ROOT
 import pytest
+
+from tests.support.project_imports import folder_of, imports_of, MODULES, ROOT
 
 _PACKAGES = {
   'absl': 'absl_py',

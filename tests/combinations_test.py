@@ -6,17 +6,18 @@ command resumes bit by bit is `end_to_end_test.py`.
 
 import ctypes.util
 
-from conftest import miniature
-from context_test import CONTEXT, ONE_HOT, replayed
-from data_test import speech_like, write
 import numpy as np
-from prosody_test import write_rules
 import pytest
 import soundfile
 import tensorflow as tf
 
 from data.conditioning import inputs
 from modes import judging, learning, runs, speaking
+from tests.support.miniature import miniature
+from tests.support.recordings import speech_like, write
+from tests.support.replay import replayed
+from tests.support.rules import write_rules
+from tests.support.variants import CONTEXT, ONE_HOT
 from wavenet_tf.configuration.config import flatten
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.networks.conditioning import Conditioning

@@ -5,9 +5,12 @@ import re
 import shutil
 import subprocess
 
-from data_test import speech_like, write, write_corpus
 import numpy as np
-from program import (
+import pytest
+import soundfile
+import tensorflow as tf
+
+from tests.support.program import (
   assert_same_variables,
   command,
   flags_of_miniature,
@@ -17,9 +20,7 @@ from program import (
   run,
   STEPS,
 )
-import pytest
-import soundfile
-import tensorflow as tf
+from tests.support.recordings import speech_like, write, write_corpus
 
 
 @pytest.fixture(scope='module')

@@ -4,8 +4,9 @@ import json
 import re
 import shutil
 
-from data_test import speech_like, write, write_corpus
-from program import (
+import pytest
+
+from tests.support.program import (
   assert_same_variables,
   flags_of_miniature,
   interrupt,
@@ -14,7 +15,7 @@ from program import (
   run,
   STEPS,
 )
-import pytest
+from tests.support.recordings import speech_like, write, write_corpus
 
 
 def test_a_softmax_teacher_goes_through_without_a_student(tmp_path):

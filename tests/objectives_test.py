@@ -3,12 +3,6 @@
 import copy
 import dataclasses
 
-from conftest import (
-  miniature,
-  random_student,
-  random_teacher,
-  randomize,
-)
 import keras
 import numpy as np
 import pytest
@@ -16,6 +10,12 @@ from scipy import stats
 import tensorflow as tf
 
 from data.shards.crops import Batch
+from tests.support.miniature import (
+  miniature,
+  random_student,
+  random_teacher,
+  randomize,
+)
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.configuration.learning import DistillationConfig
 from wavenet_tf.learning import checkpoints, losses, objectives

@@ -2,8 +2,9 @@
 
 import re
 
-from project_imports import folder_of, MODULES, ROOT
 import pytest
+
+from tests.support.project_imports import folder_of, MODULES, ROOT
 
 README = (ROOT / 'README.md').read_text('utf-8')
 

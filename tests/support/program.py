@@ -8,14 +8,14 @@ import signal
 import subprocess
 import sys
 
-from conftest import miniature
 import numpy as np
 import tensorflow as tf
 
+from tests.support.miniature import miniature
 from wavenet_tf.configuration import presets
 from wavenet_tf.configuration.config import flatten
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 STEPS = 6
 
 
