@@ -206,6 +206,24 @@ def test_a_longer_teacher_under_an_old_student(chain):
   )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+  ('folder', 'words'),
+  [
+    ('', ['style_weight, feature_weight', 'has none', 'train_classifier']),
+    ('nowhere', ['distillation.classifier_workdir', 'nowhere']),
+  ],
+)
+def test_a_listener_that_is_not_there(folder, words, chain, tmp_path):
+  workdir = tmp_path / 'run'
+  shutil.copytree(
+    chain[0] / 'whole', workdir, ignore=shutil.ignore_patterns('student')
+  )
+  refused(
+    workdir, '--mode=train_student', '--config.distillation.style_weight=1.0',
+    f'--config.distillation.classifier_workdir={folder}', words=words,
+  )  # fmt: skip
+
+
 @pytest.mark.parametrize('mode', ['generate', 'train_teacher'])
 def test_no_space_later_on(mode, chain, tmp_path, uncompiled):
   """The run stays as it was; what could not be written leaves nothing."""

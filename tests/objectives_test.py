@@ -16,6 +16,7 @@ from tests.support.miniature import (
   random_teacher,
   randomize,
 )
+from tests.support.variants import GAUSSIAN
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.configuration.learning import DistillationConfig
 from wavenet_tf.learning import checkpoints, losses, objectives
@@ -45,14 +46,7 @@ def make_batch(config, batch=2, seed=0):
 
 
 def gaussian(**overrides):
-  """A configuration of a Gaussian pair, as ClariNet's."""
-  pair = {
-    'teacher__output': 'gaussian_mixture',
-    'teacher__mixture_components': 1,
-    'teacher__discretized': False,
-    'student__base': 'gaussian',
-  }
-  return miniature(**(pair | overrides))
+  return miniature(**(GAUSSIAN | overrides))
 
 
 def objective_of(config, classifier=None):

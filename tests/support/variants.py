@@ -24,6 +24,12 @@ LINGUISTIC = {
   'conditioning__linguistic_channels': 5,
 }
 ONE_HOT = MU_LAW | {'teacher__input': 'one_hot'}
+GAUSSIAN = {  # A pair, as ClariNet's.
+  'teacher__output': 'gaussian_mixture',
+  'teacher__mixture_components': 1,
+  'teacher__discretized': False,
+  'student__base': 'gaussian',
+}
 OUTPUTS = {
   'mixture': {},
   'kernel 3': {'teacher__kernel_size': 3},
