@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.support.compilation import without_xla
+from tests.support.compilation import eagerly, without_xla
 from tests.support.miniature import miniature
 
 
@@ -20,4 +20,10 @@ def generator():
 @pytest.fixture
 def uncompiled():
   with without_xla():
+    yield
+
+
+@pytest.fixture
+def eager():
+  with eagerly():
     yield

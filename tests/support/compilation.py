@@ -19,3 +19,13 @@ def without_xla():
     yield
   finally:
     tf.function = function
+
+
+@contextlib.contextmanager
+def eagerly():
+  """Functions are plain Python in here: for what is called once or twice."""
+  tf.config.run_functions_eagerly(True)
+  try:
+    yield
+  finally:
+    tf.config.run_functions_eagerly(False)

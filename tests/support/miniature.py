@@ -1,7 +1,5 @@
 """A miniature configuration, and random models of it."""
 
-import random
-
 import numpy as np
 
 from wavenet_tf.configuration import presets
@@ -63,15 +61,25 @@ def randomize(model, scale=0.3, seed=0):
 
 
 def random_teacher(config):
-  random.seed(0)
-  return randomize(build_teacher(config))
+  return _random(build_teacher, config)
 
 
 def random_student(config):
-  random.seed(0)
-  return randomize(build_student(config))
+  return _random(build_student, config)
 
 
 def random_classifier(config, classes):
-  random.seed(0)
-  return randomize(build_classifier(config, classes))
+  return _random(build_classifier, config, classes)
+
+
+_built = {}
+
+
+def _random(build, *arguments):
+  """A model of given sizes is built once: that takes longest."""
+  name = build.__name__, repr(arguments)
+  if name not in _built:
+    _built[name] = build(*arguments)
+  model = _built[name]
+  model.trainable = True  # Whatever the last test left.
+  return randomize(model)
