@@ -43,68 +43,86 @@ _MODES = (
   'export',
 )
 
-FLAGS = flags.FLAGS
-flags.DEFINE_enum(
-  'mode',
-  'all',
-  _MODES,
-  'What to do; `all` does everything but `generate`, `speak` and `figures` in '
-  'order, trains prosody only where text is told, and a classifier only where '
-  'the perceptual loss listens with it.',
-)
-flags.DEFINE_string('workdir', 'runs/demo', 'Folder of the run.')
-flags.DEFINE_enum(
-  'preset',
-  None,
-  list(presets.PRESETS),
-  'Configuration of a new run (default: tiny).',
-)
-flags.DEFINE_string(
-  'data_dir',
-  None,
-  'Folder of recordings of a new run (default: the bundled corpus).',
-)
-flags.DEFINE_enum(
-  'model',
-  'student',
-  ['teacher', 'student'],
-  'generate, speak: which model speaks.',
-)
-flags.DEFINE_string('input', None, 'generate: an audio file, or a folder.')
-flags.DEFINE_string('text', '', 'speak: what to say.')
-flags.DEFINE_string('labels', None, 'speak: a label file to say.')
-flags.DEFINE_float(
-  'seconds',
-  0.0,
-  'generate: how long to go on, where nothing local is told.',
-  lower_bound=0.0,
-)
-flags.DEFINE_string(
-  'speaker', '', 'generate, speak: a speaker of the recordings.'
-)
-flags.DEFINE_list('tags', [], 'generate, speak: tags of the recordings.')
-flags.DEFINE_string('vector', None, 'generate, speak: a .npy file.')
-flags.DEFINE_string(
-  'output',
-  None,
-  'generate, speak: a .wav file, or a folder (default: '
-  '<workdir>/samples/<model>).',
-)
-flags.DEFINE_string(
-  'compare_workdir',
-  None,
-  'figures: a run with another output, whose predictions are set beside.',
-)
-flags.DEFINE_integer(
-  'seed',
-  0,
-  'generate, speak: the same seed gives the same audio.',
-  lower_bound=0,
-  upper_bound=2**31 - 1,
-)
 
+def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
+  """The flags of a command.
 
-def _define_config_flags() -> None:
+  Args:
+    values: where they are defined; `flags.FLAGS`, or those of one call.
+    argv: of the command: a field of the configuration that it names becomes a
+      flag.
+  """
+  here = {'flag_values': values}
+  flags.DEFINE_enum(
+    'mode',
+    'all',
+    _MODES,
+    'What to do; `all` does everything but `generate`, `speak` and `figures` '
+    'in order, trains prosody only where text is told, and a classifier only '
+    'where the perceptual loss listens with it.',
+    **here,
+  )
+  flags.DEFINE_string('workdir', 'runs/demo', 'Folder of the run.', **here)
+  flags.DEFINE_enum(
+    'preset',
+    None,
+    list(presets.PRESETS),
+    'Configuration of a new run (default: tiny).',
+    **here,
+  )
+  flags.DEFINE_string(
+    'data_dir',
+    None,
+    'Folder of recordings of a new run (default: the bundled corpus).',
+    **here,
+  )
+  flags.DEFINE_enum(
+    'model',
+    'student',
+    ['teacher', 'student'],
+    'generate, speak: which model speaks.',
+    **here,
+  )
+  flags.DEFINE_string(
+    'input', None, 'generate: an audio file, or a folder.', **here
+  )
+  flags.DEFINE_string('text', '', 'speak: what to say.', **here)
+  flags.DEFINE_string('labels', None, 'speak: a label file to say.', **here)
+  flags.DEFINE_float(
+    'seconds',
+    0.0,
+    'generate: how long to go on, where nothing local is told.',
+    lower_bound=0.0,
+    **here,
+  )
+  flags.DEFINE_string(
+    'speaker', '', 'generate, speak: a speaker of the recordings.', **here
+  )
+  flags.DEFINE_list(
+    'tags', [], 'generate, speak: tags of the recordings.', **here
+  )
+  flags.DEFINE_string('vector', None, 'generate, speak: a .npy file.', **here)
+  flags.DEFINE_string(
+    'output',
+    None,
+    'generate, speak: a .wav file, or a folder (default: '
+    '<workdir>/samples/<model>).',
+    **here,
+  )
+  flags.DEFINE_string(
+    'compare_workdir',
+    None,
+    'figures: a run with another output, whose predictions are set beside.',
+    **here,
+  )
+  flags.DEFINE_integer(
+    'seed',
+    0,
+    'generate, speak: the same seed gives the same audio.',
+    lower_bound=0,
+    upper_bound=2**31 - 1,
+    **here,
+  )
   try:
     config_flags.DEFINE_config_dataclass(
       'config',
@@ -112,6 +130,8 @@ def _define_config_flags() -> None:
       'Overrides a field of the preset: --config.teacher.cycles=3. The fields '
       'are those of wavenet_tf/configuration/, the values of presets.py; what '
       'is shown here as default belongs to no preset.',
+      sys_argv=argv,
+      **here,
     )
   except KeyError as error:  # Raised here for a field that does not exist.
     sys.exit(
@@ -120,12 +140,9 @@ def _define_config_flags() -> None:
     )
 
 
-_define_config_flags()
-
-
-def everything(run: runs.Run) -> None:
+def everything(run: runs.Run, data_dir: str | None) -> None:
   """All that a SavedModel and its report need."""
-  run = learning.prepare(run, FLAGS.data_dir)
+  run = learning.prepare(run, data_dir)
   has_text = run.config.conditioning.local == LINGUISTIC
   if has_text and not run.prosody_file.exists():
     learning.train_prosody(run)
@@ -141,46 +158,55 @@ def everything(run: runs.Run) -> None:
   judging.evaluate(run)
 
 
-def _request() -> speaking.Request:
+def _request(values) -> speaking.Request:
   return speaking.Request(
-    FLAGS.model,
-    FLAGS.input,
-    FLAGS.output,
-    FLAGS.seed,
+    values.model,
+    values.input,
+    values.output,
+    values.seed,
     inputs.Wish(
-      labels=pathlib.Path(FLAGS.labels) if FLAGS.labels else None,
-      text=FLAGS.text,
-      seconds=FLAGS.seconds,
-      speaker=FLAGS.speaker,
-      tags=tuple(FLAGS.tags),
-      vector=pathlib.Path(FLAGS.vector) if FLAGS.vector else None,
+      labels=pathlib.Path(values.labels) if values.labels else None,
+      text=values.text,
+      seconds=values.seconds,
+      speaker=values.speaker,
+      tags=tuple(values.tags),
+      vector=pathlib.Path(values.vector) if values.vector else None,
     ),
   )
 
 
-def _run() -> None:
+def _run(values) -> None:
   run = runs.open_run(
-    pathlib.Path(FLAGS.workdir),
-    FLAGS.preset,
-    config_flags.get_override_values(FLAGS['config']),
-    FLAGS.mode,
+    pathlib.Path(values.workdir),
+    values.preset,
+    config_flags.get_override_values(values['config']),
+    values.mode,
   )
   {
-    'all': everything,
-    'prepare': lambda run: learning.prepare(run, FLAGS.data_dir),
+    'all': lambda run: everything(run, values.data_dir),
+    'prepare': lambda run: learning.prepare(run, values.data_dir),
     'train_prosody': learning.train_prosody,
     'train_teacher': learning.train_teacher,
     'train_student': learning.train_student,
     'train_classifier': learning.train_classifier,
-    'generate': lambda run: speaking.generate(run, _request()),
-    'speak': lambda run: speaking.speak(run, _request()),
+    'generate': lambda run: speaking.generate(run, _request(values)),
+    'speak': lambda run: speaking.speak(run, _request(values)),
     'evaluate': judging.evaluate,
-    'figures': lambda run: drawing.figures(run, FLAGS.compare_workdir),
+    'figures': lambda run: drawing.figures(run, values.compare_workdir),
     'export': learning.export,
-  }[FLAGS.mode](run)
+  }[values.mode](run)
 
 
-def main(argv):
+def main(argv: list[str], values: flags.FlagValues = flags.FLAGS) -> int:
+  """One command; what goes wrong is a sentence on standard error.
+
+  Args:
+    argv: what is left of the command once its flags are parsed.
+    values: of the flags.
+
+  Returns:
+    The exit status.
+  """
   # What follows is meant for people; TensorFlow's notes on its work are not.
   logging.set_verbosity(logging.WARNING)
   tf.get_logger().setLevel('ERROR')
@@ -188,12 +214,12 @@ def main(argv):
     raise app.UsageError(f'Not a flag: {argv[1]!r}.')
   allocator.keep_freed()
   try:
-    _run()
+    _run(values)
   except (Interrupted, UserError) as error:
     print(f'\n{error}', file=sys.stderr)
     return 130 if isinstance(error, Interrupted) else 1
   except (OSError, tf.errors.OpError) as error:
-    print(f'\n{_system_error(error)}', file=sys.stderr)
+    print(f'\n{_system_error(error, values.workdir)}', file=sys.stderr)
     return 1
   except KeyboardInterrupt:
     print('\nStopped; the same command continues.', file=sys.stderr)
@@ -201,15 +227,16 @@ def main(argv):
   return 0
 
 
-def _system_error(error) -> str:
+def _system_error(error, workdir) -> str:
   """Disk full, no permission and the like, in one sentence."""
   if isinstance(error, OSError):
     return (
-      f'{error.filename or FLAGS.workdir}: {error.strerror}; check the '
+      f'{error.filename or workdir}: {error.strerror}; check the '
       'permissions and the free space there.'
     )
-  return f'{FLAGS.workdir}: {error.message.splitlines()[0]}'
+  return f'{workdir}: {error.message.splitlines()[0]}'
 
 
 if __name__ == '__main__':
+  define_flags(flags.FLAGS, sys.argv)
   app.run(main)

@@ -1,10 +1,10 @@
 """Varied crops: labels stay with their sounds, no seed changes nothing."""
 
-from conftest import miniature
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.support.miniature import miniature
 from wavenet_tf.signal import augmentation
 
 FRAME = 10

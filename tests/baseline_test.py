@@ -1,9 +1,9 @@
 """The yardstick of recognition: perfect on what is easily told apart."""
 
-from conftest import miniature
 import numpy as np
 import pytest
 
+from tests.support.miniature import miniature
 from wavenet_tf.judging import baseline
 from wavenet_tf.showing import tables
 from wavenet_tf.signal import quantization, spectra

@@ -6,9 +6,7 @@ import subprocess
 import sys
 import time
 
-from conftest import miniature
 import numpy as np
-from project_imports import ROOT
 import pytest
 import tensorflow as tf
 
@@ -34,6 +32,8 @@ from benchmarks.tables import (
   training,
 )
 from benchmarks.tables.settings import Settings
+from tests.support.miniature import miniature
+from tests.support.project_imports import ROOT
 from wavenet_tf.configuration.choices import MU_LAW
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.networks.student import build_student

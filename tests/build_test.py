@@ -2,8 +2,15 @@
 
 import ast
 
-from project_imports import folder_of, imports_of, MODULES, PACKAGES, ROOT
 import pytest
+
+from tests.support.project_imports import (
+  folder_of,
+  imports_of,
+  MODULES,
+  PACKAGES,
+  ROOT,
+)
 
 
 def name_of(module):

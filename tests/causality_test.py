@@ -11,12 +11,17 @@ import functools
 import random
 from typing import NamedTuple
 
-from conftest import miniature, random_student, random_teacher, randomize
 import numpy as np
 import pytest
-from teacher_test import VARIANTS
 import tensorflow as tf
 
+from tests.support.miniature import (
+  miniature,
+  random_student,
+  random_teacher,
+  randomize,
+)
+from tests.support.variants import OUTPUTS
 from wavenet_tf.configuration import presets
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.configuration.networks import TeacherConfig
@@ -254,9 +259,9 @@ def features_of(config, batch, samples):
 
 
 @pytest.mark.parametrize(('batch', 'samples', 't'), [(1, 80, 0), (3, 120, 33)])
-@pytest.mark.parametrize('name', VARIANTS)
+@pytest.mark.parametrize('name', OUTPUTS)
 def test_teacher_hears_its_field(name, batch, samples, t):
-  config = miniature(**VARIANTS[name])
+  config = miniature(**OUTPUTS[name])
   teacher = random_teacher(config)
   conditioning = features_of(config, batch, samples)
   waveform = 0.1 * normal(batch, samples)
@@ -284,10 +289,10 @@ def test_teacher_hears_its_field(name, batch, samples, t):
   assert_hears(found, delays)
 
 
-@pytest.mark.parametrize('name', VARIANTS)
+@pytest.mark.parametrize('name', OUTPUTS)
 def test_a_distribution_moves_with_its_parameters(name):
   """Ln P of sample t + 1 depends on sample t; that of sample t, on itself."""
-  config = miniature(**VARIANTS[name])
+  config = miniature(**OUTPUTS[name])
   teacher = random_teacher(config)
   conditioning = features_of(config, 1, 80)
   waveform, t = 0.1 * normal(1, 80), 20

@@ -2,12 +2,12 @@
 
 import pathlib
 
-from conftest import miniature, random_classifier, random_teacher
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.support.miniature import miniature, random_classifier, random_teacher
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.learning import checkpoints, tensor_file
 from wavenet_tf.learning.weights import WeightVector

@@ -2,7 +2,6 @@
 
 import random
 
-from conftest import miniature, random_classifier
 import keras
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ import tensorflow as tf
 from data.shards.crops import Batch
 from data.shards.example import Example
 from data.text.labels import Segments
+from tests.support.miniature import miniature, random_classifier
 from wavenet_tf.judging.classification import (
   _frame_log_probs,
   classifier_accuracy,

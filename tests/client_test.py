@@ -9,8 +9,6 @@ import subprocess
 import sys
 import threading
 
-from conftest import miniature, random_student
-from data_test import speech_like
 import grpc
 import numpy as np
 import pytest
@@ -18,6 +16,8 @@ import soundfile
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
+from tests.support.miniature import miniature, random_student
+from tests.support.recordings import speech_like
 from wavenet_tf.speaking import export
 
 CLIENT = pathlib.Path(__file__).parents[1] / 'serving' / 'client.py'

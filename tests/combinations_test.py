@@ -6,23 +6,24 @@ command resumes bit by bit is `end_to_end_test.py`.
 
 import ctypes.util
 
-from conftest import miniature
-from context_test import CONTEXT, ONE_HOT, replayed
-from data_test import speech_like, write
 import numpy as np
-from prosody_test import write_rules
 import pytest
 import soundfile
 import tensorflow as tf
 
 from data.conditioning import inputs
+from data.text import trees
 from modes import judging, learning, runs, speaking
+from tests.support.miniature import miniature
+from tests.support.recordings import speech_like, write
+from tests.support.replay import replayed
+from tests.support.rules import write_rules
+from tests.support.variants import CONTEXT, GAUSSIAN, HELD, ONE_HOT
 from wavenet_tf.configuration.config import flatten
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.networks.conditioning import Conditioning
 from wavenet_tf.signal.framing import pad_margin
 from wavenet_tf.speaking.generation import Generator
-from wavenet_tf.speaking.synthesis import Synthesizer
 
 MEL = {}
 TEXT = {'conditioning__local': 'linguistic'}
@@ -32,28 +33,39 @@ NOTHING = {
 }
 SPEAKER = {'conditioning__globals': ('speaker',)}
 TAGS = {'conditioning__globals': ('tags',)}
-HELD = {'conditioning__upsampler': 'repeat'}
 BOTH = {'conditioning__globals': ('speaker', 'tags')}
+END_OF_CROPS = {
+  'context__teacher_samples': 120,
+  'teacher__score': 'full_context',
+}
 
+# In each all of its parts meet; what is large has fewer of them.
 COMBINATIONS = {
+  'mel, held, speaker, context, relu, 8 bits, end of crops': MEL
+  | HELD
+  | SPEAKER
+  | CONTEXT
+  | END_OF_CROPS
+  | {'teacher__activation': 'relu', 'teacher__bits': 8},
+  'text without F0, context, one-hot': TEXT
+  | CONTEXT
+  | ONE_HOT
+  | {'conditioning__log_f0': False},
+  'tags alone, context, one-hot': NOTHING | TAGS | CONTEXT | ONE_HOT,
+}
+LARGE = {
   'mel, speaker, context, relu': MEL
   | SPEAKER
   | CONTEXT
   | {'teacher__activation': 'relu'},
   'mel, context, one-hot': MEL | CONTEXT | ONE_HOT,
-  'mel, end of crops': MEL
-  | CONTEXT
-  | {'context__teacher_samples': 120, 'teacher__score': 'full_context'},
+  'mel, end of crops': MEL | CONTEXT | END_OF_CROPS,
   'mel, held, speaker, 8 bits': MEL | HELD | SPEAKER | {'teacher__bits': 8},
   'text': TEXT,
-  'text without F0, context, one-hot': TEXT
-  | CONTEXT
-  | ONE_HOT
-  | {'conditioning__log_f0': False},
   'nothing, context': NOTHING | CONTEXT,
   'speaker and tags alone, context': NOTHING | BOTH | CONTEXT,
-  'tags alone, context, one-hot': NOTHING | TAGS | CONTEXT | ONE_HOT,
 }
+pytestmark = [pytest.mark.medium, pytest.mark.usefixtures('uncompiled')]
 
 
 def write_told(folder):
@@ -77,13 +89,6 @@ def corpora(tmp_path_factory):
   }
 
 
-@pytest.fixture(autouse=True)
-def uncompiled(monkeypatch):
-  """XLA takes longer than these models run; `sampling_test.py` compiles."""
-  for voice in Generator, Synthesizer:
-    monkeypatch.setattr(voice.__init__, '__defaults__', (False,))
-
-
 def opened(workdir, **overrides):
   flat = {name.replace('__', '.'): v for name, v in overrides.items()}
   return runs.open_run(workdir, None, flat, 'train_teacher')
@@ -99,8 +104,6 @@ def short(**overrides):
       'context__layers_per_cycle': 1,
       'train_teacher__steps': 1,
       'train_student__steps': 1,
-      'train_teacher__jit_compile': False,
-      'train_student__jit_compile': False,
       'evaluate__audio_utterances': 1,
       'evaluate__audio_seconds': 0.05,
       'evaluate__utterances': 1,
@@ -137,11 +140,14 @@ def assert_cache_is_the_plain_pass(run):
   assert np.mean(np.abs(again - waveform) < 1e-4) > 0.99
 
 
-@pytest.mark.parametrize('name', COMBINATIONS)
+@pytest.mark.parametrize(
+  'name',
+  [*COMBINATIONS, *(pytest.param(n, marks=pytest.mark.large) for n in LARGE)],
+)
 def test_a_combination_trains_resumes_speaks_and_exports(
   name, corpora, tmp_path, capsys
 ):
-  config = short(**COMBINATIONS[name])
+  config = short(**(COMBINATIONS | LARGE)[name])
   is_text = config.conditioning.local == 'linguistic'
   corpus = corpora['text' if is_text else 'told']
   workdir = tmp_path / 'run'
@@ -169,7 +175,8 @@ def test_a_combination_trains_resumes_speaks_and_exports(
 
 
 def test_what_copies_nothing_is_not_compared_as_a_copy(corpora, tmp_path):
-  config = short(**NOTHING)
+  """A Gaussian pair, which is trained and measured on the way."""
+  config = short(**NOTHING, **GAUSSIAN, distillation__divergence='closed_form')
   run = learning.prepare(
     runs.Run(config, tmp_path / 'run', config), str(corpora['told'])
   )
@@ -224,8 +231,9 @@ def test_speak_needs_text_or_labels(tmp_path):
 @pytest.mark.skipif(
   not ctypes.util.find_library('espeak-ng'), reason='needs espeak-ng'
 )
-def test_the_bundled_voice_says_a_text(tmp_path):
-  """By models of a step; the text has phones of the corpus."""
+def test_the_bundled_voice_says_a_text(tmp_path, monkeypatch):
+  """By models of a step, few trees; the text has phones of the corpus."""
+  monkeypatch.setitem(trees.BOOSTING, 'n_estimators', 10)
   config = short(**TEXT)
   run = learning.prepare(runs.Run(config, tmp_path / 'run', config), None)
   learning.train_prosody(run)

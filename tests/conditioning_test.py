@@ -2,10 +2,7 @@
 
 import ctypes.util
 
-from conftest import miniature
-from data_test import speech_like, write
 import numpy as np
-from prosody_test import write_rules
 import pytest
 
 from data.conditioning import inputs, vectors
@@ -16,6 +13,9 @@ from data.shards import preparation, prosody_training
 from data.shards.records import read_examples
 from data.shards.splits import split_sides, TRAIN, VALIDATION, validation_names
 from data.text import labels
+from tests.support.miniature import miniature
+from tests.support.recordings import speech_like, write
+from tests.support.rules import write_rules
 from wavenet_tf.configuration.corpus import DataConfig
 from wavenet_tf.configuration.errors import UserError
 

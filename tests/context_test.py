@@ -6,12 +6,21 @@ chunks equal the whole, and nothing hears the future.
 
 import itertools
 
-from conftest import miniature, random_student, random_teacher
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from data.shards.crops import Batch
+from tests.support.miniature import miniature, random_student, random_teacher
+from tests.support.replay import replayed
+from tests.support.variants import (
+  ALONE,
+  CONTEXT,
+  HELD,
+  LINGUISTIC,
+  ONE_HOT,
+  SPEAKER,
+)
 from wavenet_tf.configuration.choices import (
   FLOAT32,
   FULL_CONTEXT,
@@ -25,30 +34,6 @@ from wavenet_tf.speaking.chunks import windows
 from wavenet_tf.speaking.generation import Generator
 from wavenet_tf.speaking.synthesis import NOISE_BLOCK_FRAMES, Synthesizer
 
-CONTEXT = {
-  'context__cycles': 1,
-  'context__layers_per_cycle': 2,
-  'context__residual_channels': 6,
-  'context__gate_channels': 5,
-  'context__pool_samples': 10,
-  'context__channels': 4,
-}
-SPEAKER = {
-  'conditioning__globals': ('speaker',),
-  'conditioning__global_channels': 3,
-}
-HELD = {'conditioning__upsampler': 'repeat'}
-ALONE = {'conditioning__local': 'none', 'student__flow_layers': ()}
-LINGUISTIC = {
-  'conditioning__local': 'linguistic',
-  'conditioning__linguistic_channels': 5,
-}
-ONE_HOT = {
-  'teacher__output': 'mu_law',
-  'teacher__input': 'one_hot',
-  'teacher__mu_law_levels': 32,
-  'student__flow_layers': (),
-}
 VARIANTS = {
   'context': CONTEXT,
   'context, kernel 3': CONTEXT | {'context__kernel_size': 3},
@@ -91,23 +76,6 @@ def inputs(settings, frames=FRAMES, batch=2):
 def conditioning(settings, features, global_):
   padded = pad_margin(features, settings.silence)
   return Conditioning.of(padded, global_)
-
-
-def replayed(teacher, settings, waveform, told, seed, temperature=1.0):
-  """What the noise of generation draws from one plain pass."""
-  samples = settings.evaluate.chunk_frames * settings.audio.hop_samples
-  noise = [
-    teacher.output_kind.noise(
-      [samples, waveform.shape[0]],
-      tf.random.experimental.stateless_fold_in(tf.constant(seed), i),
-    )
-    for i in range(waveform.shape[1] // samples)
-  ]
-  return teacher.output_kind.sample(
-    teacher(tf.constant(waveform), told),
-    tf.transpose(tf.concat(noise, 0), [1, 0, 2]),
-    temperature,
-  ).numpy()
 
 
 @pytest.mark.parametrize('name', VARIANTS)

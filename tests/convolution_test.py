@@ -1,23 +1,12 @@
 """Causal convolution over chunks and step by step, against NumPy."""
 
-from conftest import randomize
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.support.miniature import randomize
+from tests.support.references import convolution_reference
 from wavenet_tf.networks import convolution
-
-
-def convolution_reference(x, kernel, bias, dilation):
-  """y_t = sum_j W_j x_{t - (k - 1 - j) d} + b in float64; zeros before x_0."""
-  k = kernel.shape[0]
-  y = np.tile(bias.astype(np.float64), (*x.shape[:2], 1))
-  for t in range(x.shape[1]):
-    for j in range(k):
-      past = t - (k - 1 - j) * dilation
-      if past >= 0:
-        y[:, t] += x[:, past] @ kernel[j].astype(np.float64)
-  return y
 
 
 def build_convolution(channels_in, kernel_size, dilation):

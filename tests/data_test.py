@@ -3,7 +3,6 @@
 import io
 import pathlib
 
-from conftest import miniature
 import numpy as np
 import pytest
 import soundfile
@@ -16,34 +15,12 @@ from data.shards.manifest import read_manifest
 from data.shards.records import read_examples
 from data.shards.splits import TRAIN, VALIDATION, validation_names
 from data.text import labels
+from tests.support.miniature import miniature
+from tests.support.recordings import RATE, speech_like, write, write_corpus
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.signal import quantization, spectra
 from wavenet_tf.signal.framing import pad_margin
-
-RATE = 8000
-
-
-def speech_like(seconds=1.0, rate=RATE, seed=0):
-  """A decaying, noisy tone: 16-bit levels."""
-  t = np.arange(int(seconds * rate)) / rate
-  noise = np.random.default_rng(seed).normal(0, 0.02, len(t))
-  tone = 0.4 * np.sin(2 * np.pi * (180 + 20 * seed) * t) * np.exp(-t)
-  return np.round((tone + noise) * 32768).astype(np.int16)
-
-
-def write(path, levels=None, rate=RATE, **kwargs):
-  path.parent.mkdir(parents=True, exist_ok=True)
-  levels = speech_like() if levels is None else levels
-  soundfile.write(path, levels, rate, **kwargs)
-  return path
-
-
-def write_corpus(folder, count=6):
-  for i in range(count):
-    write(folder / f'{i}.wav', speech_like(1.0 + 0.1 * i, seed=i))
-  return folder
-
 
 # Decoding.
 

@@ -7,10 +7,10 @@ within 2e-3, as float32 places the edges of a bin to 1e-7 of full scale.
 
 import numpy as np
 import pytest
-from scipy import special
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tests.support.references import bin_centres, LOG_CDF, log_mass_reference
 from wavenet_tf.probability import discretized
 from wavenet_tf.probability.discretized import (
   DiscretizedGaussian,
@@ -20,30 +20,7 @@ from wavenet_tf.signal import quantization
 
 tfd = tfp.distributions
 LOG_SCALES = [-11.0, -9.0, -7.0, -4.0, -1.0, 0.0, 3.0]
-LOG_CDF = {
-  DiscretizedLogistic: special.log_expit,
-  DiscretizedGaussian: special.log_ndtr,
-}
 families = pytest.mark.parametrize('family', LOG_CDF)
-
-
-def bin_centres(levels=2**16):
-  return (np.arange(levels) * (2.0 / levels) - 1.0).astype(np.float32)
-
-
-def log_mass_reference(family, x, loc, log_scale, levels=2**16):
-  """Ln of the mass of the bin centred on x, float64, from whichever tail."""
-  loc = np.float64(np.float32(loc))
-  scale = np.exp(np.float64(np.float32(log_scale)))
-  x = x.astype(np.float64)
-  upper = np.where(x > 1 - 3 / levels, np.inf, (x + 1 / levels - loc) / scale)
-  lower = np.where(x < -1 + 1 / levels, -np.inf, (x - 1 / levels - loc) / scale)
-  # F(a) - F(b) = F(-b) - F(-a): use the small side.
-  flip = lower > 0
-  upper, lower = np.where(flip, -lower, upper), np.where(flip, -upper, lower)
-  a, b = LOG_CDF[family](upper), LOG_CDF[family](lower)
-  with np.errstate(divide='ignore'):
-    return a + np.log(-np.expm1(b - a))
 
 
 @families

@@ -1,11 +1,11 @@
 """Network outputs: densities, samples, means, and one floor everywhere."""
 
-from discretized_test import bin_centres, log_mass_reference
 import numpy as np
 import pytest
 from scipy import integrate, special, stats
 import tensorflow as tf
 
+from tests.support.references import bin_centres, log_mass_reference
 from wavenet_tf.configuration.choices import (
   GAUSSIAN_MIXTURE,
   LOGISTIC_MIXTURE,

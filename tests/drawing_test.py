@@ -1,10 +1,11 @@
 """`--mode=figures`: it draws, and what it cannot compare is a sentence."""
 
-from conftest import miniature, random_student, random_teacher
-from figures_test import example, MU_LAW
 import pytest
 
 from modes import drawing
+from tests.support.miniature import miniature, random_student, random_teacher
+from tests.support.recordings import example
+from tests.support.variants import MU_LAW
 from wavenet_tf.configuration.config import override
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.configuration.saved_config import save_config

@@ -1,40 +1,26 @@
 """Other outputs, losses and networks than the default's, end to end."""
 
 import json
+import os
 import re
 import shutil
+import signal
 
-from data_test import speech_like, write, write_corpus
-from program import (
+import pytest
+
+from modes import learning
+from tests.support.compilation import without_xla
+from tests.support.program import (
   assert_same_variables,
   flags_of_miniature,
-  interrupt,
   refused,
   results_of,
   run,
   STEPS,
 )
-import pytest
+from tests.support.recordings import speech_like, write
 
-
-def test_a_softmax_teacher_goes_through_without_a_student(tmp_path):
-  corpus = write_corpus(tmp_path / 'corpus')
-  flags = [f for f in flags_of_miniature() if 'student.flow_layers' not in f]
-  output = run(
-    tmp_path / 'softmax', f'--data_dir={corpus}', *flags,
-    '--config.teacher.output=mu_law', '--config.student.flow_layers=()',
-  ).stdout  # fmt: skip
-  assert 'bits per mu-law code' in output
-  assert 'Student and export: none' in output
-  assert not (tmp_path / 'softmax' / 'export').exists()
-  refused(
-    tmp_path / 'softmax', '--mode=export',
-    words=['student.flow_layers', 'no student to export'],
-  )  # fmt: skip
-  refused(
-    tmp_path / 'softmax', '--mode=generate', f'--input={corpus}',
-    words=['--model=teacher'],
-  )  # fmt: skip
+pytestmark = pytest.mark.medium
 
 
 def write_words(folder):
@@ -45,7 +31,95 @@ def write_words(folder):
   return folder
 
 
-def test_a_gaussian_pair_goes_through_with_all_losses(tmp_path):
+@pytest.fixture(scope='module')
+def recognised(tmp_path_factory):
+  """A softmax teacher's run without a student, and a trained classifier."""
+  root = tmp_path_factory.mktemp('recognised')
+  corpus = write_words(root / 'corpus')
+  flags = [f for f in flags_of_miniature() if 'student.flow_layers' not in f]
+  words = [
+    '--mode=train_classifier',
+    '--config.classifier.labels=words',
+    '--config.train_classifier.checkpoint_every_steps=4',
+    f'--config.train_classifier.steps={STEPS}',
+  ]
+  with without_xla():
+    for name in 'whole', 'parts':
+      run(
+        root / name, *flags, f'--data_dir={corpus}', '--mode=prepare',
+        '--config.teacher.output=mu_law', '--config.student.flow_layers=()',
+      )  # fmt: skip
+    output = run(root / 'whole', *words).stdout
+  return root, words, output
+
+
+def interrupted(batches):
+  """Ctrl-C while the third step is taken."""
+  for step, batch in enumerate(batches, 1):
+    if step == 3:
+      os.kill(os.getpid(), signal.SIGINT)
+    yield batch
+
+
+def test_the_classifier_learns_resumes_and_is_measured(
+  recognised, monkeypatch, uncompiled
+):
+  root, words, output = recognised
+  assert 'Classifier: 2 words' in output
+  assert re.search(r'classifier clips +\d+\.\d % of 1 words', output)
+  classes = root / 'whole' / 'classifier' / 'classes.json'
+  assert json.loads(classes.read_text()) == ['high', 'low']
+  training_batches = learning.training_batches
+  with monkeypatch.context() as patch:
+    patch.setattr(
+      learning,
+      'training_batches',
+      lambda *a, **k: interrupted(training_batches(*a, **k)),
+    )
+    done = run(root / 'parts', *words, expect=130)
+  assert 'Stopped after step 3 of 6' in done.stderr
+  # The run keeps what was asked for.
+  run(root / 'parts', '--mode=train_classifier')
+  assert_same_variables(
+    root / 'whole' / 'classifier', root / 'parts' / 'classifier'
+  )
+
+
+def test_a_softmax_teacher_goes_through_without_a_student(
+  recognised, uncompiled
+):
+  """And the report has what the classifier learned before."""
+  root, _, _ = recognised
+  workdir = root / 'whole'
+  output = run(workdir).stdout
+  assert 'bits per mu-law code' in output
+  assert 'Student and export: none' in output
+  assert not (workdir / 'export').exists()
+  refused(
+    workdir, '--mode=export',
+    words=['student.flow_layers', 'no student to export'],
+  )  # fmt: skip
+  refused(
+    workdir, '--mode=generate', f'--input={root / "corpus"}',
+    words=['--model=teacher'],
+  )  # fmt: skip
+  assert 'classifier frames' in output
+  measured = results_of(workdir)['classifier']
+  assert measured['labels'] == 'words'
+  for unit in 'frame', 'clip':
+    assert 0 <= measured[f'{unit}_accuracy'] <= 1
+    assert 0 < measured[f'{unit}_majority_share'] <= 1
+
+
+def test_a_corpus_with_labels_of_another_kind(recognised):
+  refused(
+    recognised[0] / 'whole', '--config.classifier.labels=phones',
+    '--mode=train_classifier', words=['classifier.labels', 'made with words'],
+  )  # fmt: skip
+
+
+@pytest.mark.large
+def test_a_gaussian_pair_goes_through_with_all_losses(tmp_path, uncompiled):
   """`all` trains a classifier first, as the perceptual loss listens with it."""
   corpus = write_words(tmp_path / 'corpus')
   workdir = tmp_path / 'run'
@@ -75,64 +149,6 @@ def test_a_gaussian_pair_goes_through_with_all_losses(tmp_path):
     workdir, '--mode=train_student',
     f'--config.distillation.classifier_workdir={tmp_path / "nowhere"}',
     words=['distillation.classifier_workdir', 'nowhere', 'train_classifier'],
-  )  # fmt: skip
-
-
-@pytest.fixture(scope='module')
-def recognised(tmp_path_factory):
-  """`prepare`, then `train_classifier` at once."""
-  root = tmp_path_factory.mktemp('recognised')
-  corpus = write_words(root / 'corpus')
-  flags = [f for f in flags_of_miniature() if 'student.flow_layers' not in f]
-  for name in 'whole', 'parts':
-    run(
-      root / name, *flags, '--config.student.flow_layers=()',
-      f'--data_dir={corpus}', '--mode=prepare',
-    )  # fmt: skip
-  words = [
-    '--mode=train_classifier',
-    '--config.classifier.labels=words',
-    '--config.train_classifier.checkpoint_every_steps=4',
-  ]
-  done = run(root / 'whole', *words, '--config.train_classifier.steps=6')
-  return root, words, done.stdout
-
-
-def test_the_classifier_learns_resumes_and_is_measured(recognised):
-  root, words, output = recognised
-  assert 'Classifier: 2 words' in output
-  assert re.search(r'classifier clips +\d+\.\d % of 1 words', output)
-  classes = root / 'whole' / 'classifier' / 'classes.json'
-  assert json.loads(classes.read_text()) == ['high', 'low']
-  # The cosine reaches as far as the steps that were asked for.
-  interrupt(
-    root / 'parts', *words, '--config.train_classifier.steps=6',
-    at=rb'classifier: .*\| [1-5]/6',
-  )  # fmt: skip
-  # The run keeps what was asked for.
-  run(root / 'parts', '--mode=train_classifier')
-  assert_same_variables(
-    root / 'whole' / 'classifier', root / 'parts' / 'classifier'
-  )
-
-
-def test_evaluate_reports_a_trained_classifier(recognised):
-  root, _, _ = recognised
-  workdir = root / 'whole'
-  run(workdir, '--mode=train_teacher')
-  output = run(workdir, '--mode=evaluate').stdout
-  assert 'classifier frames' in output
-  measured = results_of(workdir)['classifier']
-  assert measured['labels'] == 'words'
-  for unit in 'frame', 'clip':
-    assert 0 <= measured[f'{unit}_accuracy'] <= 1
-    assert 0 < measured[f'{unit}_majority_share'] <= 1
-
-
-def test_a_corpus_with_labels_of_another_kind(recognised):
-  refused(
-    recognised[0] / 'whole', '--config.classifier.labels=phones',
-    '--mode=train_classifier', words=['classifier.labels', 'made with words'],
   )  # fmt: skip
 
 

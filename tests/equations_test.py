@@ -2,8 +2,9 @@
 
 import re
 
-from project_imports import MODULES, ROOT
 import pytest
+
+from tests.support.project_imports import MODULES, ROOT
 
 PAGE = (ROOT / 'docs' / 'equations.md').read_text('utf-8')
 NAMES = re.findall(r'`(\w+)\.(\w+)`', PAGE)

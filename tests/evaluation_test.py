@@ -1,7 +1,5 @@
 """Measures against what is known: equal audio, a coin, a plain pass."""
 
-from conftest import miniature, random_student, random_teacher
-from context_test import CONTEXT, SPEAKER
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,6 +7,8 @@ import tensorflow as tf
 from data.shards.batches import validation_batches
 from data.shards.crops import Crops
 from data.shards.example import Example
+from tests.support.miniature import miniature, random_student, random_teacher
+from tests.support.variants import CONTEXT, SPEAKER
 from wavenet_tf.judging import evaluation
 from wavenet_tf.judging.distances import (
   _mel_cepstral_distortion,

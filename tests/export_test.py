@@ -4,12 +4,12 @@ import json
 import subprocess
 import sys
 
-from conftest import miniature, random_student
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+from tests.support.miniature import miniature, random_student
 from wavenet_tf.signal import spectra
 from wavenet_tf.speaking import export
 from wavenet_tf.speaking.synthesis import Synthesizer

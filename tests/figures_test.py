@@ -1,27 +1,19 @@
 """Figures of a run: measured dependence, counts that add up, pictures."""
 
-from conftest import miniature, random_student, random_teacher
 from matplotlib import image
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from data.shards.example import Example
+from tests.support.miniature import miniature, random_student, random_teacher
+from tests.support.recordings import example
+from tests.support.variants import CONTEXT, MU_LAW
 from wavenet_tf.networks.conditioning import Conditioning
 from wavenet_tf.showing.figures import pages, receptive_fields
 from wavenet_tf.showing.figures.flow_steps import flow_steps
 from wavenet_tf.showing.figures.histograms import entropy_bits, histograms
 from wavenet_tf.showing.figures.predictions import densities, loudest_stretch
-from wavenet_tf.signal import quantization, spectra
 from wavenet_tf.signal.framing import pad_margin
-
-
-def example(config, samples, generator):
-  levels = generator.integers(-3000, 3000, samples).astype(np.int16)
-  features = spectra.log_mel(
-    quantization.waveform_from_levels(levels[None]), config.audio
-  )
-  return Example('x', levels, features[0].numpy())
 
 
 def test_every_sample_is_counted_once(generator):
@@ -59,19 +51,6 @@ def test_dependence_is_that_of_the_equation(kernel_size):
   assert (later - earlier <= reach).all()
 
 
-MU_LAW = {
-  'teacher__output': 'mu_law',
-  'teacher__mu_law_levels': 32,
-  'student__flow_layers': (),
-}
-CONTEXT = {
-  'context__cycles': 1,
-  'context__layers_per_cycle': 2,
-  'context__residual_channels': 6,
-  'context__gate_channels': 5,
-  'context__pool_samples': 10,
-  'context__channels': 4,
-}
 TEACHERS = {
   'mixture': {'student__flow_layers': ()},
   'mu-law, scalar': MU_LAW | {'teacher__input': 'scalar'},

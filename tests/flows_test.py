@@ -2,12 +2,12 @@
 
 import dataclasses
 
-from conftest import miniature, random_student, random_teacher
 import numpy as np
 import pytest
 from scipy import stats
 import tensorflow as tf
 
+from tests.support.miniature import miniature, random_student, random_teacher
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.networks.conditioning import Conditioning
 from wavenet_tf.networks.student import build_student

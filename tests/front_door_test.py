@@ -7,13 +7,13 @@ import re
 import subprocess
 import sys
 
-from conftest import miniature, random_student, random_teacher
 import numpy as np
-from project_imports import MODULES, ROOT
 import pytest
 import tensorflow as tf
 
 from tests.support import trained_run
+from tests.support.miniature import miniature, random_student, random_teacher
+from tests.support.project_imports import MODULES, ROOT
 import wavenet_tf
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.judging.likelihood import teacher_likelihood

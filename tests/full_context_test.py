@@ -4,7 +4,6 @@ import ctypes.util
 import subprocess
 
 import numpy as np
-from project_imports import ROOT
 import pytest
 
 from data.text import front_end, labels, synthesizer
@@ -15,6 +14,7 @@ from data.text.full_context import (
   Spoken,
   syllables_of,
 )
+from tests.support.project_imports import ROOT
 from wavenet_tf.configuration.errors import UserError
 
 needs_espeak = pytest.mark.skipif(

@@ -3,13 +3,13 @@
 import math
 import re
 
-from conftest import miniature, random_student, random_teacher
-from context_test import CONTEXT
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from data.shards.crops import Batch
+from tests.support.miniature import miniature, random_student, random_teacher
+from tests.support.variants import CONTEXT
 from wavenet_tf.configuration.config import flatten
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.judging.health import diagnosis, measurement

@@ -7,18 +7,18 @@ import inspect
 import json
 import random
 
-from conftest import (
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.support.miniature import (
   miniature,
   random_classifier,
   random_student,
   random_teacher,
   randomize,
 )
-import keras
-import numpy as np
-import pytest
-import tensorflow as tf
-
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.networks import (
   blocks,

@@ -2,8 +2,6 @@
 
 import itertools
 
-from conftest import miniature
-from data_test import speech_like, write
 import numpy as np
 import pytest
 
@@ -15,6 +13,8 @@ from data.shards.manifest import read_manifest
 from data.shards.records import read_examples
 from data.shards.splits import TRAIN, VALIDATION
 from data.text import labels
+from tests.support.miniature import miniature
+from tests.support.recordings import speech_like, write
 from wavenet_tf.configuration.choices import LABEL_KINDS
 from wavenet_tf.configuration.errors import UserError
 

@@ -4,8 +4,9 @@ import collections
 import graphlib
 import itertools
 
-from project_imports import folder_of, imports_of, MODULES
 import pytest
+
+from tests.support.project_imports import folder_of, imports_of, MODULES
 
 # The order of the rooms, lowest first, and of `voice`, the file above them all;
 # all else is read from the folders.
@@ -119,6 +120,13 @@ def test_what_is_above_is_not_seen_from_below(top, seen_by):
 
 def test_the_client_imports_nothing_of_ours():
   assert not imports_of('serving/client') & set(MODULES)
+
+
+def test_no_test_is_imported():
+  """What several tests need is in `tests/support/`, or a fixture."""
+  for module in MODULES:
+    for imported in imports_of(module):
+      assert not imported.endswith(('_test', '/conftest')), module
 
 
 def test_only_decoding_knows_audio_formats():

@@ -1,11 +1,11 @@
 """Blocks, skip connections and conditioning, against NumPy."""
 
-from conftest import randomize
-from convolution_test import convolution_reference
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.support.miniature import randomize
+from tests.support.references import convolution_reference
 from wavenet_tf.configuration.choices import PRODUCT_DTYPES
 from wavenet_tf.networks import blocks, causal_network
 from wavenet_tf.networks.conditioning import Encoded, UNCONDITIONED

@@ -7,6 +7,7 @@ from data.text import pitch
 from data.text.labels import TimedLabel
 from data.text.linguistic import LinguisticFeatures, POSITION_NAMES
 from data.text.questions import QuestionSet
+from tests.support.recordings import pulses
 from wavenet_tf.configuration.corpus import AudioConfig
 
 AUDIO = AudioConfig(sample_rate_hz=8000, hop_samples=40)  # 5 ms
@@ -86,14 +87,6 @@ def test_a_saved_scaling_is_the_same(features):
 
 
 # Pitch.
-
-
-def pulses(f0_hz, seconds=1.0, rate=8000):
-  """Harmonics with a slope: a voice without a mouth. `f0_hz` may glide."""
-  phase = 2 * np.pi * np.cumsum(np.full(int(seconds * rate), f0_hz)) / rate
-  count = int(rate / 2 / np.max(f0_hz))
-  wave = sum(0.6**k * np.cos(k * phase) for k in range(1, count))
-  return np.round(12000 * wave / np.abs(wave).max()).astype(np.int16)
 
 
 def cents(log_f0, hz):

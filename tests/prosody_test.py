@@ -1,8 +1,5 @@
 """Durations and pitch from labels, on a corpus whose rules are known."""
 
-from conftest import miniature
-from data_test import write
-from linguistic_test import pulses
 import numpy as np
 import pytest
 from sklearn.ensemble import GradientBoostingRegressor
@@ -14,39 +11,10 @@ from data.shards.splits import VALIDATION
 from data.text import pitch, trees
 from data.text.prosody import Prosody
 from data.text.trees import Trees
+from tests.support.miniature import miniature
+from tests.support.recordings import RATE, write
+from tests.support.rules import context, RULES, write_rules
 from wavenet_tf.configuration.errors import UserError
-
-RATE = 8000
-# Phone -> its length in ms and its pitch in Hz, 0 for silence.
-RULES = {'a': (60, 120.0), 'o': (120, 180.0), 'p': (40, 0.0)}
-QUESTIONS = ''.join(f'QS "C-{name}" {{*-{name}+*}}\n' for name in RULES)
-
-
-def context(names, i):
-  at = ['x', 'x', *names, 'x', 'x']
-  return '{}^{}-{}+{}={}@x_x'.format(*at[i : i + 5])
-
-
-def write_rules(folder, count=8):
-  """Recordings of silence and tones, with the labels that say which."""
-  generator = np.random.default_rng(0)
-  for n in range(count):
-    names = [str(name) for name in generator.choice(list(RULES), 12)]
-    waves, lines, end = [], [], 0
-    for i, name in enumerate(names):
-      milliseconds, f0_hz = RULES[name]
-      samples = milliseconds * RATE // 1000
-      waves.append(
-        pulses(f0_hz, samples / RATE)
-        if f0_hz
-        else generator.integers(-3, 3, samples).astype(np.int16)
-      )
-      start, end = end, end + milliseconds * 10_000
-      lines.append(f'{start} {end} {context(names, i)}\n')
-    write(folder / f'{n}.wav', np.concatenate(waves))
-    (folder / f'{n}.lab').write_text(''.join(lines))
-  (folder / 'questions.hed').write_text(QUESTIONS)
-  return folder
 
 
 @pytest.fixture(scope='module')

@@ -1,11 +1,11 @@
 """Question sets: answers counted by hand, patterns, files that do not parse."""
 
 import numpy as np
-from project_imports import ROOT
 import pytest
 
 from data.text import labels, questions
 from data.text.questions import QuestionSet
+from tests.support.project_imports import ROOT
 from wavenet_tf.configuration.errors import UserError
 
 LABEL = 'x^sil-hh+iy=t@1_2/A:0_0_0/B:1-1-2@1-1&1-4/C:x+x/J:13+9-2'

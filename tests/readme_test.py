@@ -5,9 +5,9 @@ import itertools
 import pathlib
 import re
 
-from project_imports import folder_of, MODULES, ROOT
 import pytest
 
+from tests.support.project_imports import folder_of, MODULES, ROOT
 from wavenet_tf.configuration.config import Config, flatten
 from wavenet_tf.configuration.presets import PRESETS
 

@@ -3,10 +3,10 @@
 import json
 import re
 
-from conftest import miniature
 import numpy as np
 import pytest
 
+from tests.support.miniature import miniature
 from wavenet_tf.showing import report, tables
 from wavenet_tf.showing.pictures import save_picture
 from wavenet_tf.showing.spectrograms import spectrogram_figure

@@ -2,12 +2,12 @@
 
 import itertools
 
-from conftest import miniature, random_student, random_teacher
 import numpy as np
 import pytest
-from teacher_test import VARIANTS
 import tensorflow as tf
 
+from tests.support.miniature import miniature, random_student, random_teacher
+from tests.support.variants import OUTPUTS
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.networks.conditioning import Conditioning
 from wavenet_tf.signal import noise
@@ -24,12 +24,12 @@ def features_of(config, frames, batch=2):
   )
 
 
-@pytest.mark.parametrize('name', VARIANTS)
+@pytest.mark.parametrize('name', OUTPUTS)
 def test_generated_samples_are_those_of_the_forward_pass(name):
   """Replays the noise: each sample must be drawn from parameters that one
   plain pass over the finished waveform predicts for it.
   """
-  config = miniature(**VARIANTS[name])
+  config = miniature(**OUTPUTS[name])
   teacher = random_teacher(config)
   features = features_of(config, frames=10)
   chunks = list(Generator(teacher, config).chunks(features, [7, 0]))

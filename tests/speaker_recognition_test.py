@@ -1,6 +1,5 @@
 """Bayes' rule over speakers: who differs is recognised, who does not is not."""
 
-from conftest import miniature, random_teacher
 import keras
 import numpy as np
 import pytest
@@ -8,6 +7,7 @@ import tensorflow as tf
 
 from data.shards.crops import Batch
 from data.shards.example import Example
+from tests.support.miniature import miniature, random_teacher
 from wavenet_tf.judging import speakers
 from wavenet_tf.judging.likelihood import utterance_scorer
 from wavenet_tf.learning import objectives

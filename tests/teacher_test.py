@@ -1,23 +1,13 @@
 """The teacher: chunks, conditioning, initial weights."""
 
-from conftest import miniature, random_teacher
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.support.miniature import miniature, random_teacher
+from tests.support.variants import OUTPUTS
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.networks.conditioning import Conditioning
-
-VARIANTS = {
-  'mixture': {},
-  'kernel 3': {'teacher__kernel_size': 3},
-  'softmax': {'teacher__output': 'mu_law', 'student__flow_layers': ()},
-  'one-hot softmax': {
-    'teacher__output': 'mu_law', 'teacher__input': 'one_hot',
-    'teacher__mu_law_levels': 32, 'student__flow_layers': (),
-  },
-  'repeated conditioning': {'conditioning__upsampler': 'repeat'},
-}  # fmt: skip
 
 
 def inputs(config, frames=8, batch=2):
@@ -30,9 +20,9 @@ def inputs(config, frames=8, batch=2):
   return tf.constant(waveform, tf.float32), tf.constant(features, tf.float32)
 
 
-@pytest.mark.parametrize('name', VARIANTS)
+@pytest.mark.parametrize('name', OUTPUTS)
 def test_chunks_say_what_one_pass_says(name):
-  config = miniature(**VARIANTS[name])
+  config = miniature(**OUTPUTS[name])
   teacher = random_teacher(config)
   waveform, features = inputs(config)
   whole = teacher(waveform, Conditioning(features))

@@ -1,10 +1,10 @@
 """Upsampling: its margin, and what a transposed convolution says."""
 
-from conftest import miniature, randomize
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.support.miniature import miniature, randomize
 from wavenet_tf.configuration.corpus import ConditioningConfig, MARGIN_FRAMES
 from wavenet_tf.networks import teacher, upsampling
 

@@ -9,13 +9,13 @@ import textwrap
 import venv
 import zipfile
 
-from conftest import random_teacher
 import numpy as np
 from packaging.requirements import Requirement
-from project_imports import imports_of, MODULES, PACKAGES, ROOT
 import pytest
 
 from tests.support import trained_run
+from tests.support.miniature import random_teacher
+from tests.support.project_imports import imports_of, MODULES, PACKAGES, ROOT
 import wavenet_tf
 from wavenet_tf.voice import load_run
 

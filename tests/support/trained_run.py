@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tests.conftest import miniature, random_student, random_teacher
+from tests.support.miniature import miniature, random_student, random_teacher
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.saved_config import save_config
 from wavenet_tf.learning.trainer import Trainer

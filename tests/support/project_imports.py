@@ -5,7 +5,7 @@ import functools
 import pathlib
 import sys
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 _TOPS = (
   'wavenet_tf',
   'data',
