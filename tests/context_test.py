@@ -78,13 +78,17 @@ def conditioning(settings, features, global_):
   return Conditioning.of(padded, global_)
 
 
+@pytest.mark.parametrize(
+  'jit_compile', [False, pytest.param(True, marks=pytest.mark.large)]
+)
 @pytest.mark.parametrize('name', VARIANTS)
-def test_generated_samples_are_those_of_the_forward_pass(name):
+def test_generated_samples_are_those_of_the_forward_pass(name, jit_compile):
   settings = miniature(**VARIANTS[name])
   teacher = random_teacher(settings)
   _, features, global_ = inputs(settings, frames=12)
   seed = [7, 0]
-  waveform = Generator(teacher, settings)(features, seed, global_)
+  generate = Generator(teacher, settings, jit_compile)
+  waveform = generate(features, seed, global_)
   assert waveform.shape == (2, 12 * settings.audio.hop_samples)
   assert (waveform[0] != waveform[1]).any()
   told = conditioning(settings, features, global_)
