@@ -52,6 +52,17 @@ VARIANTS = {
   'text': LINGUISTIC,
   'relu': {'teacher__activation': 'relu'},
 }
+# Each kind of teacher and of what it is told once; all of them in `large`.
+GENERATED = (
+  'context',
+  'context, one-hot',
+  'context, speaker alone',
+  'context, text, speaker',
+  'context, held',
+  'speaker',
+  'unconditional',
+  'relu',
+)
 FRAMES = 16
 
 
@@ -79,9 +90,17 @@ def conditioning(settings, features, global_):
 
 
 @pytest.mark.parametrize(
-  'jit_compile', [False, pytest.param(True, marks=pytest.mark.large)]
+  ('name', 'jit_compile'),
+  [
+    *((name, False) for name in GENERATED),
+    *(
+      pytest.param(name, jit_compile, marks=pytest.mark.large)
+      for name in VARIANTS
+      for jit_compile in (False, True)
+      if (name, jit_compile) not in itertools.product(GENERATED, [False])
+    ),
+  ],
 )
-@pytest.mark.parametrize('name', VARIANTS)
 def test_generated_samples_are_those_of_the_forward_pass(name, jit_compile):
   settings = miniature(**VARIANTS[name])
   teacher = random_teacher(settings)
