@@ -32,6 +32,7 @@ from benchmarks.tables import (
   training,
 )
 from benchmarks.tables.settings import Settings
+from tests.support import loads
 from tests.support.miniature import miniature
 from tests.support.project_imports import ROOT
 from wavenet_tf.configuration.choices import MU_LAW
@@ -264,49 +265,15 @@ def test_peak_memory_is_at_least_what_is_there():
 
 
 def test_own_work_is_not_that_of_others():
-  others, wall = processes.call(_others_during_own_work)
+  others, wall = processes.call(loads.others_during_own_work)
   # What is left of the core, and some ticks of the clock.
   assert others < wall - 0.5 + 0.1
 
 
-def _others_during_own_work():
-  machine.pin(1)
-  load, start, end = machine.Load(), time.monotonic(), time.process_time() + 0.5
-  while time.process_time() < end:
-    pass
-  wall = time.monotonic() - start
-  return load.others_share() * wall, wall
-
-
-_HALF_A_SECOND = """
-import time
-while time.process_time() < 0.5:
-  pass
-print(flush=True)
-input()
-"""
-
-
 def test_a_child_is_one_of_the_others_until_it_has_ended():
-  running, ended, between = processes.call(_others_during_work_of_a_child)
+  running, ended, between = processes.call(loads.others_during_work_of_a_child)
   assert running > 0.4
   assert ended < running - 0.4 + between
-
-
-def _others_during_work_of_a_child():
-  machine.pin(1)
-  load, start = machine.Load(), time.monotonic()
-  with subprocess.Popen(
-    [sys.executable, '-c', _HALF_A_SECOND],
-    stdin=subprocess.PIPE,
-    stdout=subprocess.PIPE,
-  ) as child:
-    child.stdout.readline()
-    then = time.monotonic()
-    running = load.others_share() * (then - start)
-    child.communicate(b'\n')
-  now = time.monotonic()
-  return running, load.others_share() * (now - start), now - then
 
 
 # Peers.
@@ -378,7 +345,12 @@ def test_a_peer_that_cannot_run_says_why(tmp_path):
 # The tables, in miniature.
 
 
-def test_generation_in_miniature():
+@pytest.fixture
+def short_chains(monkeypatch):
+  monkeypatch.setattr(ceilings, '_PAIRS_OF_A_RUN', 2)
+
+
+def test_generation_in_miniature(uncompiled, short_chains):
   lines = generation.measure(
     SETTINGS, mu_law(), batches=(1, 2), chunks=2, chain_steps=20
   )
@@ -395,14 +367,14 @@ def test_generation_in_miniature():
   assert short.notes[compilations] == long.notes[compilations] == 2
 
 
-def test_student_in_miniature():
+def test_student_in_miniature(eager, short_chains):
   lines = student.measure(SETTINGS, {'small': miniature()}, seconds=0.05)
   (figure,) = lines.figures
   assert figure.samples == 400 and figure.real_time_factor > 0
   assert figure.first_chunk_seconds > 0
 
 
-def test_training_in_miniature():
+def test_training_in_miniature(eager, short_chains):
   figure, other, held = training.measure(SETTINGS, mu_law()).figures
   assert 'float32' in figure.what and 'bfloat16' in other.what
   assert held.flops_per_sample < figure.flops_per_sample
@@ -411,7 +383,7 @@ def test_training_in_miniature():
   assert figure.flops_per_sample == pytest.approx(3 * flops.total(forward))
 
 
-def test_distillation_in_miniature():
+def test_distillation_in_miniature(eager, short_chains):
   config = miniature()
   figure, _ = distillation.measure(SETTINGS, config).figures
   learning = flops.products(build_student(config), (4, 5))
@@ -432,20 +404,28 @@ def test_input_in_miniature():
   )
 
 
+def test_both_starts_of_a_program_share_a_cache(monkeypatch):
+  starts = []
+
+  def call(function, *arguments):
+    starts.append(arguments)
+    return float(len(starts))
+
+  monkeypatch.setattr(processes, 'call', call)
+  config = mu_law()
+  assert list(second_start.seconds(1, config).values()) == [1.0, 2.0]
+  assert starts[0] == starts[1] and starts[0][:2] == (1, config)
+
+
+@pytest.mark.large
 def test_both_starts_of_a_program_are_timed():
   found = second_start.seconds(1, mu_law())
   assert len(found) == 2 and min(found.values()) > 0
 
 
 def test_a_table_is_made_in_a_process_of_its_own():
-  share, peak = processes.call(_measured_there)
+  share, peak = processes.call(loads.measured_there)
   assert 0 <= share <= 1 and peak > 2**20
-
-
-def _measured_there():
-  machine.pin(1)
-  load = machine.Load()
-  return load.others_share(), machine.peak_memory_bytes()
 
 
 @pytest.mark.parametrize(

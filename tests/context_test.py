@@ -52,6 +52,17 @@ VARIANTS = {
   'text': LINGUISTIC,
   'relu': {'teacher__activation': 'relu'},
 }
+# Each kind of teacher and of what it is told once; all of them in `large`.
+GENERATED = (
+  'context',
+  'context, one-hot',
+  'context, speaker alone',
+  'context, text, speaker',
+  'context, held',
+  'speaker',
+  'unconditional',
+  'relu',
+)
 FRAMES = 16
 
 
@@ -78,13 +89,25 @@ def conditioning(settings, features, global_):
   return Conditioning.of(padded, global_)
 
 
-@pytest.mark.parametrize('name', VARIANTS)
-def test_generated_samples_are_those_of_the_forward_pass(name):
+@pytest.mark.parametrize(
+  ('name', 'jit_compile'),
+  [
+    *((name, False) for name in GENERATED),
+    *(
+      pytest.param(name, jit_compile, marks=pytest.mark.large)
+      for name in VARIANTS
+      for jit_compile in (False, True)
+      if (name, jit_compile) not in itertools.product(GENERATED, [False])
+    ),
+  ],
+)
+def test_generated_samples_are_those_of_the_forward_pass(name, jit_compile):
   settings = miniature(**VARIANTS[name])
   teacher = random_teacher(settings)
   _, features, global_ = inputs(settings, frames=12)
   seed = [7, 0]
-  waveform = Generator(teacher, settings)(features, seed, global_)
+  generate = Generator(teacher, settings, jit_compile)
+  waveform = generate(features, seed, global_)
   assert waveform.shape == (2, 12 * settings.audio.hop_samples)
   assert (waveform[0] != waveform[1]).any()
   told = conditioning(settings, features, global_)

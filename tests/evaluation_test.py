@@ -100,7 +100,7 @@ TOLD = {
 
 
 @pytest.mark.parametrize('name', TOLD)
-def test_a_run_with_a_speaker_or_a_context_is_measured(name):
+def test_a_run_with_a_speaker_or_a_context_is_measured(name, eager):
   config = miniature(**TOLD[name])
   channels = config.conditioning.global_channels
   utterances = [

@@ -148,8 +148,15 @@ def drawn(folder, with_student, generator):
   return pages.draw(folder, own, [utterance.levels], student, other)
 
 
-@pytest.mark.parametrize('context', [{}, CONTEXT])
-@pytest.mark.parametrize('heard', ['scalar', 'one_hot'])
+@pytest.mark.parametrize(
+  ('heard', 'context'),
+  [
+    ('scalar', {}),
+    ('one_hot', CONTEXT),
+    pytest.param('scalar', CONTEXT, marks=pytest.mark.large),
+    pytest.param('one_hot', {}, marks=pytest.mark.large),
+  ],
+)
 def test_a_mu_law_teacher_has_its_own_pictures(
   tmp_path, heard, context, generator
 ):

@@ -266,7 +266,7 @@ SPEAKER_ALONE = {
 
 
 @pytest.mark.parametrize('extra', [{}, CONTEXT, SPEAKER_ALONE])
-def test_a_student_with_a_speaker_is_measured(extra):
+def test_a_student_with_a_speaker_is_measured(extra, eager):
   config = miniature(
     conditioning__globals=('speaker',), conditioning__global_channels=3,
     **extra,

@@ -8,9 +8,15 @@ import pytest
 from scipy import integrate, optimize, stats
 
 from docs import map_collapse
+from tests.support.compilation import without_xla
 
 SIGMA = map_collapse.TEACHER_DEVIATION
-train = functools.cache(map_collapse.train)
+
+
+@functools.cache
+def train(with_entropy):
+  with without_xla():
+    return map_collapse.train(with_entropy)
 
 
 def divergence(scale):

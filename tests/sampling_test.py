@@ -17,6 +17,9 @@ from wavenet_tf.speaking.chunks import windows
 from wavenet_tf.speaking.generation import Generator
 from wavenet_tf.speaking.synthesis import Synthesizer
 
+# That both say the same is a test below, so that one is enough elsewhere.
+EITHER_WAY = [False, pytest.param(True, marks=pytest.mark.large)]
+
 
 def features_of(config, frames, batch=2):
   return tf.random.stateless_normal(
@@ -24,15 +27,17 @@ def features_of(config, frames, batch=2):
   )
 
 
+@pytest.mark.parametrize('jit_compile', EITHER_WAY)
 @pytest.mark.parametrize('name', OUTPUTS)
-def test_generated_samples_are_those_of_the_forward_pass(name):
+def test_generated_samples_are_those_of_the_forward_pass(name, jit_compile):
   """Replays the noise: each sample must be drawn from parameters that one
   plain pass over the finished waveform predicts for it.
   """
   config = miniature(**OUTPUTS[name])
   teacher = random_teacher(config)
   features = features_of(config, frames=10)
-  chunks = list(Generator(teacher, config).chunks(features, [7, 0]))
+  generate = Generator(teacher, config, jit_compile)
+  chunks = list(generate.chunks(features, [7, 0]))
   waveform = np.concatenate([c.waveform for c in chunks], 1)
   padded = tf.pad(features, [[0, 0], [0, 2], [0, 0]],
                   constant_values=config.audio.log_mel_floor)  # fmt: skip
@@ -107,7 +112,7 @@ def test_windows_are_those_of_the_padded_whole(frames):
 
 def test_same_seed_same_audio():
   config = miniature()
-  generate = Generator(random_teacher(config), config)
+  generate = Generator(random_teacher(config), config, jit_compile=False)
   features = features_of(config, frames=5)
   first, again, other = (
     generate(features, s) for s in ([1, 2], [1, 2], [1, 3])
@@ -119,7 +124,7 @@ def test_same_seed_same_audio():
 
 def test_a_longer_utterance_begins_like_a_shorter_one():
   config = miniature()
-  generate = Generator(random_teacher(config), config)
+  generate = Generator(random_teacher(config), config, jit_compile=False)
   features = features_of(config, frames=16)
   whole = generate(features, [1, 2])
   part = generate(features[:, :8], [1, 2])
@@ -128,24 +133,30 @@ def test_a_longer_utterance_begins_like_a_shorter_one():
   np.testing.assert_array_equal(part[:, :same], whole[:, :same])
 
 
-@pytest.mark.parametrize('cores', [1, 2])
 @pytest.mark.parametrize(
-  'frames, upsampler',
+  ('frames', 'upsampler', 'cores', 'jit_compile'),
   [
-    (0, 'transposed'),
-    (0, 'repeat'),
-    (1, 'transposed'),
-    (64, 'transposed'),
-    (150, 'transposed'),
-    (150, 'repeat'),
+    (0, 'transposed', 1, False),
+    (0, 'repeat', 1, False),
+    (1, 'transposed', 1, False),
+    (64, 'transposed', 1, False),
+    # Long enough for long chunks, where there are cores for them.
+    (150, 'transposed', 1, False),
+    (150, 'transposed', 2, True),
+    (150, 'repeat', 2, False),
+    *(
+      pytest.param(*case, cores, True, marks=pytest.mark.large)
+      for cores in (1, 2)
+      for case in ((0, 'repeat'), (64, 'transposed'), (150, 'repeat'))
+    ),
   ],
 )
 def test_chunks_of_the_student_say_what_one_pass_says(
-  frames, upsampler, cores, monkeypatch
+  frames, upsampler, cores, jit_compile, monkeypatch
 ):
   monkeypatch.setattr(synthesis, '_cores', lambda: cores)
   config = miniature(conditioning__upsampler=upsampler)
-  synthesizer = Synthesizer(random_student(config), config)
+  synthesizer = Synthesizer(random_student(config), config, jit_compile)
   features = features_of(config, frames)
   whole = synthesizer.synthesize(features, tf.constant([[1, 2], [1, 2]]))
   chunked = synthesizer(features, [1, 2])
@@ -156,7 +167,7 @@ def test_chunks_of_the_student_say_what_one_pass_says(
 def test_a_student_streams_a_short_chunk_then_long_ones(monkeypatch):
   monkeypatch.setattr(synthesis, '_cores', lambda: 2)
   config = miniature()
-  synthesizer = Synthesizer(random_student(config), config)
+  synthesizer = Synthesizer(random_student(config), config, jit_compile=False)
   chunks = synthesizer.chunks(features_of(config, 150), [1, 2])
   lengths = [c.waveform.shape[1] // config.audio.hop_samples for c in chunks]
   assert lengths == [8, 64, 64, 8, 8]
@@ -165,8 +176,8 @@ def test_a_student_streams_a_short_chunk_then_long_ones(monkeypatch):
 def test_a_new_length_compiles_nothing(monkeypatch):
   monkeypatch.setattr(synthesis, '_cores', lambda: 2)
   config = miniature()
-  generate = Generator(random_teacher(config), config)
-  synthesizer = Synthesizer(random_student(config), config)
+  generate = Generator(random_teacher(config), config, jit_compile=False)
+  synthesizer = Synthesizer(random_student(config), config, jit_compile=False)
   for frames in (90, 5, 33, 160):
     generate(features_of(config, frames), [1, 2])
     synthesizer(features_of(config, frames), [1, 2])
