@@ -38,6 +38,14 @@ class DistillationConfig:
   # 'closed_form' needs a Gaussian pair (1807.07281).
   divergence: str = SAMPLED
   draws_per_step: int = 8
+  # The divergence begins with this step, at a weight that grows linearly to its
+  # own within so many steps; before, the teacher is not asked.
+  divergence_from_step: int = 0
+  divergence_ramp_steps: int = 0
+  # Of relu(log_scale_floor - ln s), s the total scale, as far as the divergence
+  # is not there yet: nothing else holds the scales up.
+  log_scale_floor_weight: float = 0.0
+  log_scale_floor: float = -8.0
   # Of (ln s_teacher - ln s_student)^2 beside the closed form (1807.07281).
   regularization_weight: float = 4.0
   power_weight: float = 1.0
@@ -52,6 +60,13 @@ class DistillationConfig:
   # Weights of the bands that these frequencies separate, one more than them.
   power_band_edges_hz: tuple[float, ...] = ()
   power_band_weights: tuple[float, ...] = (1.0,)
+  # Of the multi-resolution STFT loss (1910.11480): one STFT per window length,
+  # each with a hop of a quarter of it.
+  stft_weight: float = 0.0
+  stft_window_samples: tuple[int, ...] = (1024, 512, 256)
+  # Magnitudes below this are raised to it: about what rounding to 16 bits
+  # leaves in a bin.
+  stft_floor: float = 2e-6
   # Of the perceptual loss: style (Gram matrices) and feature reconstruction.
   style_weight: float = 0.0
   feature_weight: float = 0.0
@@ -66,6 +81,11 @@ class DistillationConfig:
   @property
   def is_perceptual(self) -> bool:
     return bool(self.style_weight or self.feature_weight)
+
+  @property
+  def is_scheduled(self) -> bool:
+    """Whether the divergence's weight depends on the step."""
+    return bool(self.divergence_from_step or self.divergence_ramp_steps)
 
 
 @dataclasses.dataclass

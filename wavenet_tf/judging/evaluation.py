@@ -78,9 +78,13 @@ def measure(
       models.teacher,
       student,
       # A batch of one crop has no other conditioning; the divergence is
-      # wanted whatever was trained with.
+      # wanted whatever was trained with, and whenever.
       dataclasses.replace(
-        config.distillation, contrastive_weight=0.0, divergence_weight=1.0
+        config.distillation,
+        contrastive_weight=0.0,
+        divergence_weight=1.0,
+        divergence_from_step=0,
+        divergence_ramp_steps=0,
       ),
       config.audio.sample_rate_hz,
       models.listener,
