@@ -20,6 +20,7 @@ from wavenet_tf.configuration.choices import (
 )
 from wavenet_tf.learning import objectives
 from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.probability.sampling import Sampling
 from wavenet_tf.signal.framing import pad_margin
 from wavenet_tf.speaking.chunks import windows
 from wavenet_tf.speaking.generation import Generator
@@ -106,7 +107,7 @@ def replayed(teacher, settings, waveform, told, seed, temperature=1.0):
   return teacher.output_kind.sample(
     teacher(tf.constant(waveform), told),
     tf.transpose(tf.concat(noise, 0), [1, 0, 2]),
-    temperature,
+    Sampling(temperature),
   ).numpy()
 
 

@@ -97,6 +97,15 @@ class EvaluationConfig:
   audio_utterances: int = 3
   # Generated copies are cut to this length; 0 keeps whole utterances.
   audio_seconds: float = 4.0
+  # What the teacher draws (`probability/sampling.py`): of its mixture's logits
+  # and scales; of the scales; the share of a component's distribution that is
+  # cut off on either side; and components whose weight is below this share of
+  # the likeliest one's are left out.
   temperature: float = 1.0
+  scale_factor: float = 1.0
+  tail_share: float = 0.0
+  least_weight_share: float = 0.0
+  # Of the student's noise.
+  noise_factor: float = 1.0
   chunk_frames: int = 16
   seed: int = 0

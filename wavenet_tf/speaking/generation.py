@@ -18,6 +18,7 @@ from wavenet_tf.configuration.config import Config
 from wavenet_tf.networks import causal_network
 from wavenet_tf.networks.conditioning import Conditioning
 from wavenet_tf.networks.teacher import Teacher, TeacherState
+from wavenet_tf.probability.sampling import Sampling
 from wavenet_tf.speaking.chunks import Chunk, joined, windows
 
 
@@ -26,7 +27,7 @@ class Generator:
 
   Args:
     teacher: with its final weights.
-    config: of the run; for the hop and `evaluate` (chunk length, temperature).
+    config: of the run; for the hop and `evaluate` (chunk length, sampling).
     jit_compile: compile the chunk with XLA.
 
   Example:
@@ -42,7 +43,7 @@ class Generator:
     self._teacher = teacher
     self._config = config
     self._chunk_frames = config.evaluate.chunk_frames
-    self._temperature = config.evaluate.temperature
+    self._sampling = Sampling.of(config.evaluate)
     self._compiled = tf.function(
       self._generate_chunk, jit_compile=jit_compile, autograph=False
     )
@@ -95,7 +96,7 @@ class Generator:
     samples = self._chunk_frames * self._config.audio.hop_samples
     encoded = teacher.encoder(Conditioning.of(features, global_))
     noise = teacher.output_kind.noise([samples, batch], seed)
-    steps = _Steps(teacher, encoded, noise, self._temperature)
+    steps = _Steps(teacher, encoded, noise, self._sampling)
     carry = _Carry(
       state.network.previous[:, 0],
       causal_network.rings_from_state(state.network),
@@ -149,11 +150,11 @@ class _Steps:
   so that a step reads one row.
   """
 
-  def __init__(self, teacher, encoded, noise, temperature):
+  def __init__(self, teacher, encoded, noise, sampling):
     self._teacher = teacher
     self._kernels = teacher.network.kernels()
     self._noise = noise
-    self._temperature = temperature
+    self._sampling = sampling
     # The context is not known yet: its channels, the last ones, are zero.
     if teacher.context:
       shape = [noise.shape[1], noise.shape[0], teacher.context.channels]
@@ -180,7 +181,7 @@ class _Steps:
         t,
       )
       sample = teacher.output_kind.sample(
-        parameters, tf.gather(self._noise, t), self._temperature
+        parameters, tf.gather(self._noise, t), self._sampling
       )
       waveform = tf.tensor_scatter_nd_update(carry.waveform, [[t]], [sample])
       return i + 1, _Carry(teacher.encode(sample), rings, waveform)

@@ -55,7 +55,8 @@ class Synthesizer:
 
   Args:
     student: with its final weights.
-    config: of the run; for the hop and the conditioning.
+    config: of the run; for the hop, the conditioning and
+      `evaluate.noise_factor`.
     jit_compile: compile chunks with XLA; `synthesize` never is.
 
   Example:
@@ -142,7 +143,8 @@ class Synthesizer:
       (tf.repeat(seed, count, axis=0), tf.tile(blocks, [rows])),
       fn_output_signature=tf.TensorSpec([self._block_samples], tf.float32),
     )
-    return tf.reshape(noise, [rows, count * self._block_samples])
+    noise = tf.reshape(noise, [rows, count * self._block_samples])
+    return self._config.evaluate.noise_factor * noise
 
 
 def _student_chunks(frames: int) -> Iterator[int]:

@@ -23,6 +23,10 @@ RESUMABLE_FIELDS = frozenset(
     'evaluate.audio_utterances',
     'evaluate.audio_seconds',
     'evaluate.temperature',
+    'evaluate.scale_factor',
+    'evaluate.tail_share',
+    'evaluate.least_weight_share',
+    'evaluate.noise_factor',
     'evaluate.chunk_frames',
     'data.workers',
   }
