@@ -63,6 +63,7 @@ def measure(
     'output': config.teacher.output,
     'bits': config.teacher.bits,
     'sample_rate_hz': config.audio.sample_rate_hz,
+    'preemphasis': config.audio.preemphasis,
     'validation_utterances': len(examples),
     'validation_samples': likelihood.samples,
     'teacher_parameters': models.teacher.count_params(),
@@ -88,6 +89,7 @@ def measure(
       ),
       config.audio.sample_rate_hz,
       models.listener,
+      config.audio.preemphasis,
     )
     results[f'student_at_{name}'] = average_metrics(objective, batches, seed=0)
   measured = measurement.measurer(

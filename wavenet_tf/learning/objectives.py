@@ -18,7 +18,7 @@ from wavenet_tf.networks.student import Student
 from wavenet_tf.networks.teacher import Teacher
 from wavenet_tf.probability.flows import FlowOutput
 from wavenet_tf.probability.outputs import bits
-from wavenet_tf.signal import augmentation, noise, quantization
+from wavenet_tf.signal import augmentation, emphasis, noise, quantization
 
 
 def teacher_objective(teacher: Teacher) -> Callable:
@@ -49,6 +49,7 @@ def student_objective(
   settings: DistillationConfig,
   sample_rate_hz: int,
   classifier: Classifier | None = None,
+  preemphasis: float = 0.0,
 ) -> Callable:
   """The divergence from the teacher and the weighted additional losses.
 
@@ -58,8 +59,9 @@ def student_objective(
   with c' the conditioning of another crop of the batch. The teacher's and the
   classifier's weights stay as they are; gradients pass through the teacher's
   context and through the point at which it is evaluated. A term of weight 0
-  is not computed. The weights of the divergences, w_d and gamma, may depend on
-  the step, see `divergence_share`.
+  is not computed. Teacher and divergence see the waveform as the student says
+  it, all other losses compare what is heard. The weights of the divergences,
+  w_d and gamma, may depend on the step, see `divergence_share`.
 
   Args:
     teacher: frozen.
@@ -67,6 +69,7 @@ def student_objective(
     settings: weights and estimators.
     sample_rate_hz: of the audio.
     classifier: frozen; wanted where a perceptual weight is set.
+    preemphasis: of the waveforms that teacher and student see.
 
   Returns:
     (batch, [seed, step]) -> (loss, metrics).
@@ -75,10 +78,13 @@ def student_objective(
   def objective(batch, seed):
     share = divergence_share(settings, seed[1])
     conditioning = Conditioning.of(batch.features, batch.global_)
-    recording = teacher.output_kind.waveform(batch.levels)
-    z = student.family.standard_noise(recording.shape, seed)
-    draws = draws_for(student, settings, recording.shape, seed)
+    seen = teacher.output_kind.waveform(batch.levels)
+    z = student.family.standard_noise(seen.shape, seed)
+    draws = draws_for(student, settings, seen.shape, seed)
     output = student(z, conditioning)
+    recording, waveform = (
+      emphasis.de_emphasise(x, preemphasis) for x in (seen, output.waveform)
+    )
 
     def divergence_under(conditioning):
       return _unless_zero(
@@ -104,16 +110,14 @@ def student_objective(
       )
     if settings.power_weight:
       metrics['power_loss'] = losses.power_loss(
-        output.waveform, recording, settings, sample_rate_hz
+        waveform, recording, settings, sample_rate_hz
       )
       loss += settings.power_weight * metrics['power_loss']
     if settings.stft_weight:
-      metrics['stft_loss'] = losses.stft_loss(
-        output.waveform, recording, settings
-      )
+      metrics['stft_loss'] = losses.stft_loss(waveform, recording, settings)
       loss += settings.stft_weight * metrics['stft_loss']
     if settings.is_perceptual:
-      heard = classifier.activations(output.waveform)
+      heard = classifier.activations(waveform)
       wanted = classifier.activations(recording)
       if settings.style_weight:
         metrics['style_loss'] = losses.style_loss(heard, wanted)

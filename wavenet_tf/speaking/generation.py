@@ -19,7 +19,15 @@ from wavenet_tf.networks import causal_network
 from wavenet_tf.networks.conditioning import Conditioning
 from wavenet_tf.networks.teacher import Teacher, TeacherState
 from wavenet_tf.probability.sampling import Sampling
+from wavenet_tf.signal import emphasis
 from wavenet_tf.speaking.chunks import Chunk, joined, windows
+
+
+class GeneratorState(NamedTuple):
+  """What a chunk leaves to the next: of the network, and of de-emphasis."""
+
+  teacher: TeacherState
+  memory: tf.Tensor
 
 
 class Generator:
@@ -77,7 +85,10 @@ class Generator:
 
     Memory beside the features themselves does not grow with their length.
     """
-    state = self._teacher.initial_state(features.shape[0])
+    state = GeneratorState(
+      self._teacher.initial_state(features.shape[0]),
+      emphasis.initial_memory(features.shape[0]),
+    )
     for index, window in enumerate(
       windows(
         features, itertools.repeat(self._chunk_frames), self._config.silence
@@ -92,14 +103,14 @@ class Generator:
 
   def _generate_chunk(self, features, global_, seed, state) -> Chunk:
     """One chunk; with a context stack, frame by frame of it."""
-    teacher, batch = self._teacher, features.shape[0]
+    teacher, batch, past = self._teacher, features.shape[0], state.teacher
     samples = self._chunk_frames * self._config.audio.hop_samples
     encoded = teacher.encoder(Conditioning.of(features, global_))
     noise = teacher.output_kind.noise([samples, batch], seed)
     steps = _Steps(teacher, encoded, noise, self._sampling)
     carry = _Carry(
-      state.network.previous[:, 0],
-      causal_network.rings_from_state(state.network),
+      past.network.previous[:, 0],
+      causal_network.rings_from_state(past.network),
       tf.zeros([samples, batch]),
     )
     if not teacher.context:
@@ -107,13 +118,19 @@ class Generator:
       context_state = None
     else:
       carry, context_state = self._generate_frames(
-        steps, samples, carry, state.context
+        steps, samples, carry, past.context
       )
-    state = TeacherState(
+    past = TeacherState(
       causal_network.state_from_rings(carry.previous, carry.rings, samples),
       context_state,
     )
-    return Chunk(tf.transpose(carry.waveform), state)
+    preemphasis = self._config.audio.preemphasis
+    waveform, memory = emphasis.de_emphasise_chunk(
+      tf.transpose(carry.waveform), preemphasis, state.memory
+    )
+    if preemphasis:  # Samples of the network itself lie in range.
+      waveform = tf.clip_by_value(waveform, -1.0, 1.0)
+    return Chunk(waveform, GeneratorState(past, memory))
 
   def _generate_frames(self, steps, samples, carry, state):
     """The context stack takes a step, then the network one per sample."""
@@ -140,7 +157,8 @@ class _Carry(NamedTuple):
 
   previous: tf.Tensor  # [B, C], the last sample as the network hears it
   rings: causal_network.NetworkRings
-  waveform: tf.Tensor  # [samples, B], filled as far as the loop has come
+  # [samples, B], as the network says it, filled as far as the loop has come.
+  waveform: tf.Tensor
 
 
 class _Steps:
