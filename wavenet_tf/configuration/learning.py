@@ -105,6 +105,11 @@ class EvaluationConfig:
   scale_factor: float = 1.0
   tail_share: float = 0.0
   least_weight_share: float = 0.0
+  # A chunk of the teacher whose log-mel exceeds the one that it was told, by so
+  # many nepers in its worst frame, averaged over bins, is drawn again, at most
+  # so often (`speaking/redrawing.py`); 0 never does.
+  redraw_excess: float = 0.0
+  redraw_tries: int = 5
   # Of the student's noise.
   noise_factor: float = 1.0
   chunk_frames: int = 16

@@ -126,6 +126,8 @@ def _audio_rows(voice, measured):
     )
   else:
     line = f'{measured["utterances"]} samples, no copies, {line}'
+  if measured.get('redraws'):
+    line += f', {measured["redraws"]} chunks drawn again'
   return [
     (f'{voice} audio', line),
     (

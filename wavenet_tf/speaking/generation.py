@@ -21,6 +21,7 @@ from wavenet_tf.networks.teacher import Teacher, TeacherState
 from wavenet_tf.probability.sampling import Sampling
 from wavenet_tf.signal import emphasis
 from wavenet_tf.speaking.chunks import Chunk, joined, windows
+from wavenet_tf.speaking.redrawing import Redrawing
 
 
 class GeneratorState(NamedTuple):
@@ -38,6 +39,9 @@ class Generator:
     config: of the run; for the hop and `evaluate` (chunk length, sampling).
     jit_compile: compile the chunk with XLA.
 
+  Attributes:
+    redraws: how often a chunk of a row was drawn again, in all it has said.
+
   Example:
     ```python
     generate = Generator(teacher, config)
@@ -51,6 +55,7 @@ class Generator:
     self._teacher = teacher
     self._config = config
     self._chunk_frames = config.evaluate.chunk_frames
+    self.redraws = 0
     self._sampling = Sampling.of(config.evaluate)
     self._compiled = tf.function(
       self._generate_chunk, jit_compile=jit_compile, autograph=False
@@ -85,10 +90,13 @@ class Generator:
 
     Memory beside the features themselves does not grow with their length.
     """
+    batch, frames, _ = features.shape
     state = GeneratorState(
-      self._teacher.initial_state(features.shape[0]),
-      emphasis.initial_memory(features.shape[0]),
+      self._teacher.initial_state(batch), emphasis.initial_memory(batch)
     )
+    redrawn = None
+    if self._config.evaluate.redraw_excess:
+      redrawn = Redrawing(self._compiled, self._config, batch)
     for index, window in enumerate(
       windows(
         features, itertools.repeat(self._chunk_frames), self._config.silence
@@ -97,7 +105,12 @@ class Generator:
       chunk_seed = tf.random.experimental.stateless_fold_in(
         tf.constant(seed, tf.int32), index
       )
-      chunk = self._compiled(window, global_, chunk_seed, state)
+      told = window, global_, chunk_seed, state
+      if redrawn:
+        chunk, times = redrawn(*told, frames - index * self._chunk_frames)
+        self.redraws += times
+      else:
+        chunk = self._compiled(*told)
       yield chunk
       state = chunk.state
 

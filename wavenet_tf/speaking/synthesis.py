@@ -76,6 +76,9 @@ class Synthesizer:
     ```
   """
 
+  # Chunks drawn again, as a `Generator` counts them: flows fall into no noise.
+  redraws = 0
+
   def __init__(
     self, student: Student, config: Config, jit_compile: bool = True
   ):

@@ -26,6 +26,8 @@ RESUMABLE_FIELDS = frozenset(
     'evaluate.scale_factor',
     'evaluate.tail_share',
     'evaluate.least_weight_share',
+    'evaluate.redraw_excess',
+    'evaluate.redraw_tries',
     'evaluate.noise_factor',
     'evaluate.chunk_frames',
     'data.workers',
