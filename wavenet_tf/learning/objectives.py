@@ -137,7 +137,9 @@ def student_objective(
   return objective
 
 
-def divergence_share(settings: DistillationConfig, step):
+def divergence_share(
+  settings: DistillationConfig, step: tf.Tensor
+) -> tf.Tensor | float:
   """Which share of its weight the divergence has at a step, 0 to 1.
 
   0 before `divergence_from_step`, then (1, 2, ...) / `divergence_ramp_steps`.

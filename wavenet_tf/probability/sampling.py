@@ -6,6 +6,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from wavenet_tf.configuration.learning import EvaluationConfig
+from wavenet_tf.probability.families import Family
 
 
 class Sampling(NamedTuple):
@@ -40,8 +41,8 @@ class Sampling(NamedTuple):
       logits = tf.where(logits < least, -math.inf, logits)
     return logits / self.temperature
 
-  def noise(self, noise: tf.Tensor, family) -> tf.Tensor:
-    """What to draw from a component of a `Family` by, of standard noise."""
+  def noise(self, noise: tf.Tensor, family: Family) -> tf.Tensor:
+    """What to draw from a component of a family by, of standard noise."""
     if self.tail_share:
       noise = family.without_tails(noise, self.tail_share)
     return noise

@@ -8,6 +8,7 @@ everywhere; of y both have, so that after x is made of it the error falls off
 as speech does. `audio.preemphasis` is a; with 0, y is x.
 """
 
+import numpy as np
 import tensorflow as tf
 
 from wavenet_tf.signal import quantization
@@ -16,7 +17,9 @@ from wavenet_tf.signal import quantization
 _NEGLIGIBLE = 1e-9
 
 
-def pre_emphasise(levels, coefficient: float) -> tf.Tensor:
+def pre_emphasise(
+  levels: tf.Tensor | np.ndarray, coefficient: float
+) -> tf.Tensor | np.ndarray:
   """16-bit levels of x -> those of y, x_t - round(a x_{t-1}), clipped.
 
   Where nothing clips, nothing is lost: x_t = y_t + round(a x_{t-1}) gives x
@@ -44,7 +47,7 @@ def de_emphasise(waveform: tf.Tensor, coefficient: float) -> tf.Tensor:
   return de_emphasise_chunk(waveform, coefficient, memory)[0]
 
 
-def initial_memory(batch) -> tf.Tensor:
+def initial_memory(batch: int | tf.Tensor) -> tf.Tensor:
   """X before the first sample, `[B, 1]`: silence."""
   return tf.zeros([batch, 1])
 

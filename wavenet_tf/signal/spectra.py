@@ -50,7 +50,7 @@ def samples_before(audio: AudioConfig) -> int:
   return (audio.window_samples - audio.hop_samples) // 2
 
 
-def log_mel_within(waveform, audio: AudioConfig):
+def log_mel_within(waveform: tf.Tensor, audio: AudioConfig) -> tf.Tensor:
   """`log_mel` of the frames whose windows lie within `[B, T]`, no silence."""
   magnitude = stft_magnitude(waveform, audio.window_samples, audio.hop_samples)
   filters = tf.signal.linear_to_mel_weight_matrix(

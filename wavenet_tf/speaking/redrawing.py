@@ -6,12 +6,14 @@ then that is louder, over all frequencies, than the log-mel that it was told.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.corpus import AudioConfig, MARGIN_FRAMES
 from wavenet_tf.signal import spectra
+from wavenet_tf.speaking.chunks import Chunk
 
 # Log-mels below this, noise at about -70 dBFS, count as this: what is told to
 # be silent and is nearly so is not too loud.
@@ -40,7 +42,12 @@ class Redrawing:
     self._past = tf.zeros([batch, spectra.samples_before(config.audio)])
 
   def __call__(
-    self, features, global_, seed, state, frames: int
+    self,
+    features: tf.Tensor,
+    global_: tf.Tensor | None,
+    seed: tf.Tensor,
+    state: NamedTuple,
+    frames: int,
   ) -> tuple[Chunk, int]:
     """The next chunk, and how many draws of a row it took beyond the first.
 
