@@ -144,6 +144,7 @@ def train_student(run: Run) -> None:
       run.config.distillation,
       run.config.audio.sample_rate_hz,
       run.listener(),
+      run.config.audio.preemphasis,
     ),
     synthesize,
     _health_watch(run, teacher, student),

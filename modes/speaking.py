@@ -100,7 +100,9 @@ class _Voice:
 
   def __call__(self, wish, target):
     asked = inputs.model_inputs(wish, self._run.told, self._run.prosody_file)
+    redraws = self._synthesize.redraws
     waveform = self._synthesize(asked.features, self._seed, asked.global_)
+    redraws = self._synthesize.redraws - redraws
     speech = waveform[0, : asked.samples]
     target.parent.mkdir(parents=True, exist_ok=True)
     rate = self._run.config.audio.sample_rate_hz
@@ -110,4 +112,6 @@ class _Voice:
     if asked.levels is not None:
       recording = quantization.waveform_from_levels(asked.levels).numpy()
       line += f' (input {quantization.rms_dbfs(recording):.1f} dBFS)'
+    if redraws:
+      line += f', {redraws} chunks drawn again'
     print(f'{line}.')

@@ -23,6 +23,7 @@ from wavenet_tf.probability.outputs import (
   MuLawSoftmax,
   WaveformMixture,
 )
+from wavenet_tf.probability.sampling import Sampling
 from wavenet_tf.signal import quantization
 
 MIXTURES = {
@@ -302,7 +303,7 @@ def test_temperature_divides_logits_and_multiplies_scales(name, temperature):
     changed = tf.concat(
       [logits / temperature, loc, log_scale + np.log(temperature)], -1
     )
-  samples = output.sample(parameters, noise, temperature)
+  samples = output.sample(parameters, noise, Sampling(temperature))
   np.testing.assert_allclose(
     samples, output.sample(changed, noise), atol=2.01 / output.levels
   )

@@ -59,7 +59,7 @@ def test_generated_samples_are_those_of_the_forward_pass(name, jit_compile):
     0,
   )
   replayed = teacher.output_kind.sample(
-    parameters, tf.transpose(noise, [1, 0, 2]), 1.0
+    parameters, tf.transpose(noise, [1, 0, 2])
   )
   # A rounding error may tip a sample into the neighbouring level or code.
   agree = np.abs(replayed - waveform) < 1e-4

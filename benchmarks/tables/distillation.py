@@ -46,7 +46,11 @@ def _figure(settings, config, dtype):
   found = steps.repeated(student, config, steps.LEARNING)
   found += steps.repeated(teacher, config, steps.FROZEN)
   loss_fn = objectives.student_objective(
-    teacher, student, config.distillation, config.audio.sample_rate_hz
+    teacher,
+    student,
+    config.distillation,
+    config.audio.sample_rate_hz,
+    preemphasis=config.audio.preemphasis,
   )
   with tempfile.TemporaryDirectory() as folder:
     step = steps.Step(

@@ -4,7 +4,7 @@ import pathlib
 
 import numpy as np
 
-from data.recordings import corpora, decoding
+from data.recordings import cleaning, corpora, decoding
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.errors import UserError
 
@@ -63,7 +63,7 @@ def _of_folder(source, output):
 
 
 def load(path: pathlib.Path, config: Config) -> np.ndarray:
-  """Levels of a file to copy, as loud as preparation makes its recordings.
+  """Levels of a file to copy, cleaned as preparation cleans its recordings.
 
   Args:
     path: an audio file.
@@ -83,4 +83,4 @@ def load(path: pathlib.Path, config: Config) -> np.ndarray:
   levels = decoding.load(path, audio_config.sample_rate_hz)
   if not len(levels):
     raise UserError(f'{path}: is too short to copy.')
-  return decoding.at_loudness(levels, config.data.loudness_dbfs)
+  return cleaning.clean(levels, config)

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
+from wavenet_tf.signal.emphasis import pre_emphasise
 from wavenet_tf.signal.framing import pad_margin
 
 
@@ -19,7 +20,8 @@ class Batch(NamedTuple):
   """Crops of utterances.
 
   Attributes:
-    levels: int32 `[B, T]`, 16-bit levels.
+    levels: int32 `[B, T]`, 16-bit levels; pre-emphasised, but for a
+      classifier.
     features: float32 `[B, T / hop + 2 MARGIN_FRAMES, local_channels]`.
     labels: int32 `[B, F]`, the id at the centre of each frame of the
       classifier, -1 where there is none; `[B, 0]` where none were asked for.
@@ -94,24 +96,34 @@ class Crops:
       tf.maximum(latest, 0) + 1,
       tf.int32,
     )
-    heard = tf.pad(example.levels, [[self.past_samples, 0]])
+    levels = tf.pad(self._levels(example), [[self.past_samples, 0]])
     features = tf.pad(
       self._with_margin(example),
       [[past, 0], [0, 0]],
       constant_values=self.config.silence,
     )
-    crop = self._cut(example, heard, features, start, start - past)
+    crop = self._cut(example, levels, features, start, start - past)
     channels = self.config.conditioning.global_channels
     return crop._replace(global_=tf.ensure_shape(crop.global_, [channels]))
 
   def in_order(self, example) -> list[Batch]:
     """Consecutive crops of a whole utterance; what is left over is dropped."""
     last = max(len(example.features) - self.frames, 0)
-    features = self._with_margin(example)
+    levels, features = self._levels(example), self._with_margin(example)
     return [
-      self._cut(example, example.levels, features, start, start)
+      self._cut(example, levels, features, start, start)
       for start in range(0, last + 1, self.frames)
     ]
+
+  def _levels(self, example):
+    """Of the utterance: as networks that speak see it, or as it is heard.
+
+    A classifier, for which labels are, listens. Pre-emphasis is that of the
+    whole utterance: a crop begins with what the sample before it left.
+    """
+    if self.labels:
+      return example.levels
+    return pre_emphasise(example.levels, self.config.audio.preemphasis)
 
   def _with_margin(self, example):
     return pad_margin(example.features[None], self.config.silence)[0]

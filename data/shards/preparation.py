@@ -11,7 +11,7 @@ import tqdm
 
 from data.conditioning import tags
 from data.conditioning.extractor import FeatureExtractor
-from data.recordings import corpora, decoding
+from data.recordings import cleaning, corpora, decoding
 from data.shards.example import Example
 from data.shards.manifest import make_manifest, Manifest, write_manifest
 from data.shards.pieces import cut, piece_sides, trains
@@ -106,7 +106,7 @@ def _prepare(config, corpus, data_dir, folder):
       'folder': str(data_dir.resolve()),
       'seconds': sum(u['samples'] for u in utterances)
       / config.audio.sample_rate_hz,
-      'audio': dataclasses.asdict(config.audio),
+      'audio': _front_end(config.audio),
     },
     features=told.to_dictionary(),
     vocabularies=vocabularies,
@@ -124,6 +124,13 @@ def _prepare(config, corpus, data_dir, folder):
       )
   write_manifest(folder, manifest)
   return manifest
+
+
+def _front_end(audio):
+  """What shards depend on; they keep recordings as they are heard."""
+  fields = dataclasses.asdict(audio)
+  del fields['preemphasis']
+  return fields
 
 
 def _check_rejected(config, data_dir, rejected, total):
@@ -155,7 +162,7 @@ def _decode(config, utterance, told):
   try:
     levels = decoding.load(utterance.path, rate)
     _check_content(config, utterance.path, levels)
-    levels = decoding.at_loudness(levels, config.data.loudness_dbfs)
+    levels = cleaning.clean(levels, config)
     timed = labels.aligned(utterance, len(levels), rate)
     if told.linguistic and timed is None:
       raise decoding.BadRecording(

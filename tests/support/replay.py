@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from wavenet_tf.probability.sampling import Sampling
+
 
 def replayed(teacher, settings, waveform, told, seed, temperature=1.0):
   """What the noise of generation draws from one plain pass."""
@@ -16,5 +18,5 @@ def replayed(teacher, settings, waveform, told, seed, temperature=1.0):
   return teacher.output_kind.sample(
     teacher(tf.constant(waveform), told),
     tf.transpose(tf.concat(noise, 0), [1, 0, 2]),
-    temperature,
+    Sampling(temperature),
   ).numpy()

@@ -15,6 +15,9 @@ class AudioConfig:
   """The waveform and its log-mel front end (`signal/spectra.py`)."""
 
   sample_rate_hz: int = 22050
+  # Networks see x_t - a x_{t-1} of a recording x, with this a, and x is made of
+  # what they say (`signal/emphasis.py`); 0: they see and say x.
+  preemphasis: float = 0.0
   hop_samples: int = 256
   window_samples: int = 1024
   mel_bins: int = 80
@@ -42,6 +45,9 @@ class DataConfig:
   # Recordings are brought to this RMS level, as those of many speakers who were
   # recorded at different ones; 0 keeps their own.
   loudness_dbfs: float = 0.0
+  # Recordings lose what lies below this frequency: hum, and the rumble of
+  # microphones; 0 keeps all.
+  highpass_hz: float = 0.0
   # A longer recording is cut into pieces of this length; 0 keeps it whole.
   piece_seconds: float = 0.0
   # HTS questions on full-context labels; empty: `questions.hed` of the corpus.

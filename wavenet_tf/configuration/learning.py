@@ -38,6 +38,14 @@ class DistillationConfig:
   # 'closed_form' needs a Gaussian pair (1807.07281).
   divergence: str = SAMPLED
   draws_per_step: int = 8
+  # The divergence begins with this step, at a weight that grows linearly to its
+  # own within so many steps; before, the teacher is not asked.
+  divergence_from_step: int = 0
+  divergence_ramp_steps: int = 0
+  # Of relu(log_scale_floor - ln s), s the total scale, as far as the divergence
+  # is not there yet: nothing else holds the scales up.
+  log_scale_floor_weight: float = 0.0
+  log_scale_floor: float = -8.0
   # Of (ln s_teacher - ln s_student)^2 beside the closed form (1807.07281).
   regularization_weight: float = 4.0
   power_weight: float = 1.0
@@ -52,6 +60,13 @@ class DistillationConfig:
   # Weights of the bands that these frequencies separate, one more than them.
   power_band_edges_hz: tuple[float, ...] = ()
   power_band_weights: tuple[float, ...] = (1.0,)
+  # Of the multi-resolution STFT loss (1910.11480): one STFT per window length,
+  # each with a hop of a quarter of it.
+  stft_weight: float = 0.0
+  stft_window_samples: tuple[int, ...] = (1024, 512, 256)
+  # Magnitudes below this are raised to it: about what rounding to 16 bits
+  # leaves in a bin.
+  stft_floor: float = 2e-6
   # Of the perceptual loss: style (Gram matrices) and feature reconstruction.
   style_weight: float = 0.0
   feature_weight: float = 0.0
@@ -67,6 +82,11 @@ class DistillationConfig:
   def is_perceptual(self) -> bool:
     return bool(self.style_weight or self.feature_weight)
 
+  @property
+  def is_scheduled(self) -> bool:
+    """Whether the divergence's weight depends on the step."""
+    return bool(self.divergence_from_step or self.divergence_ramp_steps)
+
 
 @dataclasses.dataclass
 class EvaluationConfig:
@@ -77,6 +97,20 @@ class EvaluationConfig:
   audio_utterances: int = 3
   # Generated copies are cut to this length; 0 keeps whole utterances.
   audio_seconds: float = 4.0
+  # What the teacher draws (`probability/sampling.py`): of its mixture's logits
+  # and scales; of the scales; the share of a component's distribution that is
+  # cut off on either side; and components whose weight is below this share of
+  # the likeliest one's are left out.
   temperature: float = 1.0
+  scale_factor: float = 1.0
+  tail_share: float = 0.0
+  least_weight_share: float = 0.0
+  # A chunk of the teacher whose log-mel exceeds the one that it was told, by so
+  # many nepers in its worst frame, averaged over bins, is drawn again, at most
+  # so often (`speaking/redrawing.py`); 0 never does.
+  redraw_excess: float = 0.0
+  redraw_tries: int = 5
+  # Of the student's noise.
+  noise_factor: float = 1.0
   chunk_frames: int = 16
   seed: int = 0

@@ -24,7 +24,23 @@ from wavenet_tf.configuration.files import write_text
 # Of the file, stored in it as `format`; release 0.3.0 wrote this one without.
 FORMAT = 1
 # By dotted name, such as `teacher.cycles`.
-ADDED: dict[str, object] = {}
+ADDED: dict[str, object] = {
+  'audio.preemphasis': 0.0,
+  'data.highpass_hz': 0.0,
+  'distillation.divergence_from_step': 0,
+  'distillation.divergence_ramp_steps': 0,
+  'distillation.log_scale_floor_weight': 0.0,
+  'distillation.log_scale_floor': -8.0,
+  'distillation.stft_weight': 0.0,
+  'distillation.stft_window_samples': (1024, 512, 256),
+  'distillation.stft_floor': 2e-6,
+  'evaluate.scale_factor': 1.0,
+  'evaluate.tail_share': 0.0,
+  'evaluate.least_weight_share': 0.0,
+  'evaluate.redraw_excess': 0.0,
+  'evaluate.redraw_tries': 5,
+  'evaluate.noise_factor': 1.0,
+}
 RENAMED: dict[str, str] = {}
 REMOVED: dict[str, object] = {}
 

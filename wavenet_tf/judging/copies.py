@@ -52,6 +52,7 @@ def copies(config: Config, models: Models, examples: Sequence) -> Copies:
     # Compiles, for every length of a chunk that occurs.
     _speak(synthesize, max(examples, key=lambda e: len(e.levels)), (0, 0))
     distances, factors = [], []
+    redraws = synthesize.redraws
     for example in examples:
       start = time.perf_counter()
       waveform = _speak(synthesize, example, (config.evaluate.seed, 0))
@@ -73,6 +74,8 @@ def copies(config: Config, models: Models, examples: Sequence) -> Copies:
       'utterances': len(examples),
       'seconds': sum(len(e.levels) for e in examples)
       / config.audio.sample_rate_hz,
+      # Of chunks that were too loud.
+      'redraws': synthesize.redraws - redraws,
     }
   return Copies(results, waveforms)
 

@@ -63,6 +63,7 @@ def measure(
     'output': config.teacher.output,
     'bits': config.teacher.bits,
     'sample_rate_hz': config.audio.sample_rate_hz,
+    'preemphasis': config.audio.preemphasis,
     'validation_utterances': len(examples),
     'validation_samples': likelihood.samples,
     'teacher_parameters': models.teacher.count_params(),
@@ -78,12 +79,17 @@ def measure(
       models.teacher,
       student,
       # A batch of one crop has no other conditioning; the divergence is
-      # wanted whatever was trained with.
+      # wanted whatever was trained with, and whenever.
       dataclasses.replace(
-        config.distillation, contrastive_weight=0.0, divergence_weight=1.0
+        config.distillation,
+        contrastive_weight=0.0,
+        divergence_weight=1.0,
+        divergence_from_step=0,
+        divergence_ramp_steps=0,
       ),
       config.audio.sample_rate_hz,
       models.listener,
+      config.audio.preemphasis,
     )
     results[f'student_at_{name}'] = average_metrics(objective, batches, seed=0)
   measured = measurement.measurer(

@@ -11,11 +11,16 @@ from wavenet_tf.configuration.config import Config
 from wavenet_tf.networks.conditioning import Conditioning
 from wavenet_tf.networks.teacher import Teacher
 from wavenet_tf.probability.outputs import bits
+from wavenet_tf.signal.emphasis import pre_emphasise
 from wavenet_tf.speaking.chunks import windows
 
 
 class Likelihood(NamedTuple):
-  """Average negative log2-probability of the samples of some utterances."""
+  """Average negative log2-probability of the samples of some utterances.
+
+  Pre-emphasised ones, where networks see them so; as that loses nothing, these
+  are the bits of the samples that are heard, too.
+  """
 
   bits_per_sample: float
   samples: int
@@ -65,10 +70,11 @@ def utterance_scorer(teacher: Teacher, config: Config) -> Callable:
     global_ = tf.constant(global_)
     features = tf.repeat(tf.constant(example.features[None]), batch, 0)
     nats = np.zeros(batch)
+    seen = pre_emphasise(example.levels, config.audio.preemphasis)
     for index, window in enumerate(
       windows(features, itertools.repeat(frames), config.silence)
     ):
-      levels = example.levels[index * frames * hop :][: frames * hop]
+      levels = seen[index * frames * hop :][: frames * hop]
       padded = np.pad(levels, [0, frames * hop - len(levels)])
       log_prob, state = score_chunk(
         tf.constant(np.tile(padded, [batch, 1]), tf.int32),

@@ -143,6 +143,55 @@ def _band_weights(bins, settings, sample_rate_hz):
   return tf.gather(weights, bands)
 
 
+def stft_loss(
+  waveform: tf.Tensor, recording: tf.Tensor, settings: DistillationConfig
+) -> tf.Tensor:
+  """The multi-resolution STFT loss (1910.11480 sec. 2.2).
+
+  With |X| the magnitudes of the recording, |Y| those of the student, raised to
+  a floor, the mean over window lengths of
+
+    || |X| - |Y| ||_F / || |X| ||_F + mean | ln |X| - ln |Y| |:
+
+  the first, spectral convergence, hears the loud peaks, the second everything
+  alike, pauses too. Norms are of the whole batch, and that of a quiet one
+  counts as noise at -50 dBFS, since a silent crop has none.
+
+  Args:
+    waveform: of the student, float32 `[B, T]`.
+    recording: of the same conditioning, `[B, T]`.
+    settings: its `stft_...` fields.
+
+  Returns:
+    A scalar.
+  """
+  losses = []
+  for window_samples in settings.stft_window_samples:
+    ours, target = (
+      tf.maximum(
+        spectra.stft_magnitude(x, window_samples, window_samples // 4),
+        settings.stft_floor,
+      )
+      for x in (waveform, recording)
+    )
+    distance, energy = (
+      tf.reduce_sum((ours - target) ** 2),
+      tf.reduce_sum(target**2),
+    )
+    quiet_energy = _QUIET_MAGNITUDE**2 * tf.cast(tf.size(target), tf.float32)
+    relative = distance / tf.maximum(energy, quiet_energy)
+    # A bare root has no gradient at zero.
+    convergence = tf.sqrt(tf.maximum(relative, 1e-12))
+    logarithms = tf.abs(tf.math.log(ours) - tf.math.log(target))
+    losses.append(convergence + tf.reduce_mean(logarithms))
+  return tf.add_n(losses) / len(losses)
+
+
+def log_scale_floor_loss(log_scale: tf.Tensor, floor: float) -> tf.Tensor:
+  """Mean relu(floor - ln s): nothing where scales lie above the floor."""
+  return tf.reduce_mean(tf.nn.relu(floor - log_scale))
+
+
 def feature_loss(features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
   """Feature reconstruction ||f(g(z, c)) - f(x)||^2 (1711.10433 sec. 4.1).
 

@@ -18,7 +18,7 @@ from wavenet_tf.networks.student import Student
 from wavenet_tf.networks.teacher import Teacher
 from wavenet_tf.probability.flows import FlowOutput
 from wavenet_tf.probability.outputs import bits
-from wavenet_tf.signal import augmentation, noise, quantization
+from wavenet_tf.signal import augmentation, emphasis, noise, quantization
 
 
 def teacher_objective(teacher: Teacher) -> Callable:
@@ -49,16 +49,19 @@ def student_objective(
   settings: DistillationConfig,
   sample_rate_hz: int,
   classifier: Classifier | None = None,
+  preemphasis: float = 0.0,
 ) -> Callable:
   """The divergence from the teacher and the weighted additional losses.
 
-    w_d KL(P_S(c) || P_T(c)) + w_p power + w_s style + w_f features
+    w_d KL(P_S(c) || P_T(c)) + w_p power + w_m STFT + w_s style + w_f features
       - gamma KL(P_S(c) || P_T(c'))                       (1711.10433 sec. 4)
 
   with c' the conditioning of another crop of the batch. The teacher's and the
   classifier's weights stay as they are; gradients pass through the teacher's
   context and through the point at which it is evaluated. A term of weight 0
-  is not computed.
+  is not computed. Teacher and divergence see the waveform as the student says
+  it, all other losses compare what is heard. The weights of the divergences,
+  w_d and gamma, may depend on the step, see `divergence_share`.
 
   Args:
     teacher: frozen.
@@ -66,32 +69,55 @@ def student_objective(
     settings: weights and estimators.
     sample_rate_hz: of the audio.
     classifier: frozen; wanted where a perceptual weight is set.
+    preemphasis: of the waveforms that teacher and student see.
+
+  Returns:
+    (batch, [seed, step]) -> (loss, metrics).
   """
 
   def objective(batch, seed):
+    share = divergence_share(settings, seed[1])
     conditioning = Conditioning.of(batch.features, batch.global_)
-    recording = teacher.output_kind.waveform(batch.levels)
-    z = student.family.standard_noise(recording.shape, seed)
-    draws = draws_for(student, settings, recording.shape, seed)
+    seen = teacher.output_kind.waveform(batch.levels)
+    z = student.family.standard_noise(seen.shape, seed)
+    draws = draws_for(student, settings, seen.shape, seed)
     output = student(z, conditioning)
+    recording, waveform = (
+      emphasis.de_emphasise(x, preemphasis) for x in (seen, output.waveform)
+    )
 
     def divergence_under(conditioning):
-      return distillation_divergence(
-        teacher, student, settings, output, conditioning, draws
+      return _unless_zero(
+        share,
+        lambda: distillation_divergence(
+          teacher, student, settings, output, conditioning, draws
+        ),
       )
 
     loss, metrics = 0.0, {}
     if settings.divergence_weight:
       divergence = divergence_under(conditioning)
-      metrics.update(divergence.metrics())
-      loss += settings.divergence_weight * divergence.objective
+      metrics.update(_where_weighted(share, divergence.metrics()))
+      loss += settings.divergence_weight * share * divergence.objective
+    if settings.log_scale_floor_weight:
+      metrics['log_scale_floor_loss'] = losses.log_scale_floor_loss(
+        output.log_scale, settings.log_scale_floor
+      )
+      loss += (
+        settings.log_scale_floor_weight
+        * (1.0 - share)
+        * metrics['log_scale_floor_loss']
+      )
     if settings.power_weight:
       metrics['power_loss'] = losses.power_loss(
-        output.waveform, recording, settings, sample_rate_hz
+        waveform, recording, settings, sample_rate_hz
       )
       loss += settings.power_weight * metrics['power_loss']
+    if settings.stft_weight:
+      metrics['stft_loss'] = losses.stft_loss(waveform, recording, settings)
+      loss += settings.stft_weight * metrics['stft_loss']
     if settings.is_perceptual:
-      heard = classifier.activations(output.waveform)
+      heard = classifier.activations(waveform)
       wanted = classifier.activations(recording)
       if settings.style_weight:
         metrics['style_loss'] = losses.style_loss(heard, wanted)
@@ -102,11 +128,44 @@ def student_objective(
     if settings.contrastive_weight:
       # The same waveform and draws; only the teacher is told something else.
       other = divergence_under(conditioning.rolled())
-      metrics['kl_under_other_conditioning'] = other.kl
-      loss -= settings.contrastive_weight * other.kl
+      metrics.update(
+        _where_weighted(share, {'kl_under_other_conditioning': other.kl})
+      )
+      loss -= settings.contrastive_weight * share * other.kl
     return loss, metrics
 
   return objective
+
+
+def divergence_share(
+  settings: DistillationConfig, step: tf.Tensor
+) -> tf.Tensor | float:
+  """Which share of its weight the divergence has at a step, 0 to 1.
+
+  0 before `divergence_from_step`, then (1, 2, ...) / `divergence_ramp_steps`.
+  Where nothing depends on the step, a Python number.
+  """
+  if not settings.divergence_weight:
+    return 0.0
+  if not settings.is_scheduled:
+    return 1.0
+  steps = tf.cast(step + 1 - settings.divergence_from_step, tf.float32)
+  return tf.clip_by_value(steps / max(settings.divergence_ramp_steps, 1), 0, 1)
+
+
+def _unless_zero(share, divergence: Callable) -> 'Divergence':
+  """`divergence()`; zeros, and no pass of the teacher, where the share is 0."""
+  if not tf.is_tensor(share):
+    return divergence()
+  nothing = Divergence(*[tf.zeros([])] * 3)
+  return tf.cond(share > 0, divergence, lambda: nothing)
+
+
+def _where_weighted(share, metrics):
+  """Metrics of the divergence; not a number where it was not computed."""
+  if not tf.is_tensor(share):
+    return metrics
+  return {k: tf.where(share > 0, x, float('nan')) for k, x in metrics.items()}
 
 
 class Divergence(NamedTuple):

@@ -33,6 +33,15 @@ class Family(NamedTuple):
     """The member with location 0 and scale 1."""
     return self.continuous(0.0, 1.0)
 
+  def without_tails(self, noise: tf.Tensor, share: float) -> tf.Tensor:
+    """Standard noise squeezed between the quantiles `share` and 1 - `share`.
+
+    F^-1(share + (1 - 2 share) F(noise)): the family without its tails, in the
+    order of the noise.
+    """
+    standard = self.standard()
+    return standard.quantile(share + (1.0 - 2.0 * share) * standard.cdf(noise))
+
   def entropy(self, log_scale: tf.Tensor) -> tf.Tensor:
     """H = E[ln s] + entropy of the standard member, nats per sample.
 

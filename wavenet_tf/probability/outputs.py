@@ -15,6 +15,7 @@ from wavenet_tf.configuration.choices import MU_LAW
 from wavenet_tf.configuration.networks import TeacherConfig
 from wavenet_tf.probability import discretized
 from wavenet_tf.probability.families import FAMILIES, Family
+from wavenet_tf.probability.sampling import PREDICTED, Sampling
 from wavenet_tf.signal import noise, quantization
 
 tfd = tfp.distributions
@@ -144,19 +145,23 @@ class WaveformMixture(NamedTuple):
     return tf.concat([gumbel, standard], -1)
 
   def sample(
-    self, parameters: tf.Tensor, noise_: tf.Tensor, temperature: float = 1.0
+    self,
+    parameters: tf.Tensor,
+    noise_: tf.Tensor,
+    sampling: Sampling = PREDICTED,
   ) -> tf.Tensor:
     """A waveform value per position, by the Gumbel-max trick.
 
-    Temperature divides the logits and multiplies the scales. Values are put
-    on the grid of a discretized output, and clipped to [-1, 1) in any case.
+    Values are put on the grid of a discretized output, and clipped to [-1, 1)
+    in any case.
     """
     logits, loc, log_scale = self.split(parameters)
-    chosen = tf.argmax(logits / temperature + noise_[..., :-1], -1)
+    chosen = tf.argmax(sampling.logits(logits) + noise_[..., :-1], -1)
     mask = tf.one_hot(chosen, self.components)
     loc = tf.reduce_sum(loc * mask, -1)
     log_scale = tf.reduce_sum(log_scale * mask, -1)
-    value = loc + temperature * tf.exp(log_scale) * noise_[..., -1]
+    standard = sampling.noise(noise_[..., -1], self.family)
+    value = loc + sampling.scale(log_scale) * standard
     if self.discretized:
       return discretized.quantize(value, self.levels)
     return tf.clip_by_value(value, -1.0, 1.0 - 2.0 / self.levels)
@@ -206,10 +211,16 @@ class MuLawSoftmax(NamedTuple):
     return noise.gumbel([*shape, self.levels], seed)
 
   def sample(
-    self, parameters: tf.Tensor, noise_: tf.Tensor, temperature: float = 1.0
+    self,
+    parameters: tf.Tensor,
+    noise_: tf.Tensor,
+    sampling: Sampling = PREDICTED,
   ) -> tf.Tensor:
-    """A decoded waveform value per position, by the Gumbel-max trick."""
-    logits = tf.cast(parameters, tf.float32) / temperature
+    """A decoded waveform value per position, by the Gumbel-max trick.
+
+    A code has neither a scale nor tails.
+    """
+    logits = sampling.logits(tf.cast(parameters, tf.float32))
     codes = tf.argmax(logits + noise_, -1)
     return quantization.mu_law_decode(codes, self.levels)
 

@@ -22,7 +22,7 @@ def rows(results: dict, workdir: pathlib.Path) -> list[Row]:
     found.append(
       (
         'teacher likelihood',
-        f'{bits} bits per mu-law code, {_given(results)}',
+        f'{bits} bits per {_seen(results)}mu-law code, {_given(results)}',
       )
     )
   elif results['bits'] < 16:
@@ -30,13 +30,17 @@ def rows(results: dict, workdir: pathlib.Path) -> list[Row]:
     found.append(
       (
         'teacher likelihood',
-        f'{bits} bits per {results["bits"]}-bit sample, {_given(results)}',
+        f'{bits} bits per {_seen(results)}{results["bits"]}-bit sample, '
+        f'{_given(results)}',
       )
     )
   else:
     flac = f'{results["flac_bits_per_sample"]:.3f}'
     found += [
-      ('teacher likelihood', f'{bits} bits per sample, {_given(results)}'),
+      (
+        'teacher likelihood',
+        f'{bits} bits per {_seen(results)}sample, {_given(results)}',
+      ),
       ('flac -8, same samples', f'{flac} bits per sample'),
     ]
   if 'student_at_end' in results:
@@ -66,6 +70,11 @@ def rows(results: dict, workdir: pathlib.Path) -> list[Row]:
   if versions:
     found.append(('SavedModel', str(versions[-1])))
   return found
+
+
+def _seen(results):
+  """Which samples are scored: those that the network sees."""
+  return 'pre-emphasised ' if results.get('preemphasis') else ''
 
 
 def _given(results):
@@ -117,6 +126,8 @@ def _audio_rows(voice, measured):
     )
   else:
     line = f'{measured["utterances"]} samples, no copies, {line}'
+  if measured.get('redraws'):
+    line += f', {measured["redraws"]} chunks drawn again'
   return [
     (f'{voice} audio', line),
     (

@@ -37,11 +37,22 @@ def log_mel(waveform: tf.Tensor, audio: AudioConfig) -> tf.Tensor:
   Returns:
     float32 `[B, ceil(T / hop), mel_bins]` in [ln floor, about 0].
   """
-  hop, window = audio.hop_samples, audio.window_samples
+  hop, before = audio.hop_samples, samples_before(audio)
   missing = -tf.shape(waveform)[1] % hop
-  before = (window - hop) // 2
-  padded = tf.pad(waveform, [[0, 0], [before, window - hop - before + missing]])
-  magnitude = stft_magnitude(padded, window, hop)
+  after = audio.window_samples - hop - before
+  return log_mel_within(
+    tf.pad(waveform, [[0, 0], [before, after + missing]]), audio
+  )
+
+
+def samples_before(audio: AudioConfig) -> int:
+  """Samples before its own that the window of a frame reaches back to."""
+  return (audio.window_samples - audio.hop_samples) // 2
+
+
+def log_mel_within(waveform: tf.Tensor, audio: AudioConfig) -> tf.Tensor:
+  """`log_mel` of the frames whose windows lie within `[B, T]`, no silence."""
+  magnitude = stft_magnitude(waveform, audio.window_samples, audio.hop_samples)
   filters = tf.signal.linear_to_mel_weight_matrix(
     audio.mel_bins,
     magnitude.shape[-1],

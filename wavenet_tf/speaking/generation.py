@@ -18,7 +18,17 @@ from wavenet_tf.configuration.config import Config
 from wavenet_tf.networks import causal_network
 from wavenet_tf.networks.conditioning import Conditioning
 from wavenet_tf.networks.teacher import Teacher, TeacherState
+from wavenet_tf.probability.sampling import Sampling
+from wavenet_tf.signal import emphasis
 from wavenet_tf.speaking.chunks import Chunk, joined, windows
+from wavenet_tf.speaking.redrawing import Redrawing
+
+
+class GeneratorState(NamedTuple):
+  """What a chunk leaves to the next: of the network, and of de-emphasis."""
+
+  teacher: TeacherState
+  memory: tf.Tensor
 
 
 class Generator:
@@ -26,8 +36,11 @@ class Generator:
 
   Args:
     teacher: with its final weights.
-    config: of the run; for the hop and `evaluate` (chunk length, temperature).
+    config: of the run; for the hop and `evaluate` (chunk length, sampling).
     jit_compile: compile the chunk with XLA.
+
+  Attributes:
+    redraws: how often a chunk of a row was drawn again, in all it has said.
 
   Example:
     ```python
@@ -42,7 +55,8 @@ class Generator:
     self._teacher = teacher
     self._config = config
     self._chunk_frames = config.evaluate.chunk_frames
-    self._temperature = config.evaluate.temperature
+    self.redraws = 0
+    self._sampling = Sampling.of(config.evaluate)
     self._compiled = tf.function(
       self._generate_chunk, jit_compile=jit_compile, autograph=False
     )
@@ -76,7 +90,13 @@ class Generator:
 
     Memory beside the features themselves does not grow with their length.
     """
-    state = self._teacher.initial_state(features.shape[0])
+    batch, frames, _ = features.shape
+    state = GeneratorState(
+      self._teacher.initial_state(batch), emphasis.initial_memory(batch)
+    )
+    redrawn = None
+    if self._config.evaluate.redraw_excess:
+      redrawn = Redrawing(self._compiled, self._config, batch)
     for index, window in enumerate(
       windows(
         features, itertools.repeat(self._chunk_frames), self._config.silence
@@ -85,20 +105,25 @@ class Generator:
       chunk_seed = tf.random.experimental.stateless_fold_in(
         tf.constant(seed, tf.int32), index
       )
-      chunk = self._compiled(window, global_, chunk_seed, state)
+      told = window, global_, chunk_seed, state
+      if redrawn:
+        chunk, times = redrawn(*told, frames - index * self._chunk_frames)
+        self.redraws += times
+      else:
+        chunk = self._compiled(*told)
       yield chunk
       state = chunk.state
 
   def _generate_chunk(self, features, global_, seed, state) -> Chunk:
     """One chunk; with a context stack, frame by frame of it."""
-    teacher, batch = self._teacher, features.shape[0]
+    teacher, batch, past = self._teacher, features.shape[0], state.teacher
     samples = self._chunk_frames * self._config.audio.hop_samples
     encoded = teacher.encoder(Conditioning.of(features, global_))
     noise = teacher.output_kind.noise([samples, batch], seed)
-    steps = _Steps(teacher, encoded, noise, self._temperature)
+    steps = _Steps(teacher, encoded, noise, self._sampling)
     carry = _Carry(
-      state.network.previous[:, 0],
-      causal_network.rings_from_state(state.network),
+      past.network.previous[:, 0],
+      causal_network.rings_from_state(past.network),
       tf.zeros([samples, batch]),
     )
     if not teacher.context:
@@ -106,13 +131,19 @@ class Generator:
       context_state = None
     else:
       carry, context_state = self._generate_frames(
-        steps, samples, carry, state.context
+        steps, samples, carry, past.context
       )
-    state = TeacherState(
+    past = TeacherState(
       causal_network.state_from_rings(carry.previous, carry.rings, samples),
       context_state,
     )
-    return Chunk(tf.transpose(carry.waveform), state)
+    preemphasis = self._config.audio.preemphasis
+    waveform, memory = emphasis.de_emphasise_chunk(
+      tf.transpose(carry.waveform), preemphasis, state.memory
+    )
+    if preemphasis:  # Samples of the network itself lie in range.
+      waveform = tf.clip_by_value(waveform, -1.0, 1.0)
+    return Chunk(waveform, GeneratorState(past, memory))
 
   def _generate_frames(self, steps, samples, carry, state):
     """The context stack takes a step, then the network one per sample."""
@@ -139,7 +170,8 @@ class _Carry(NamedTuple):
 
   previous: tf.Tensor  # [B, C], the last sample as the network hears it
   rings: causal_network.NetworkRings
-  waveform: tf.Tensor  # [samples, B], filled as far as the loop has come
+  # [samples, B], as the network says it, filled as far as the loop has come.
+  waveform: tf.Tensor
 
 
 class _Steps:
@@ -149,11 +181,11 @@ class _Steps:
   so that a step reads one row.
   """
 
-  def __init__(self, teacher, encoded, noise, temperature):
+  def __init__(self, teacher, encoded, noise, sampling):
     self._teacher = teacher
     self._kernels = teacher.network.kernels()
     self._noise = noise
-    self._temperature = temperature
+    self._sampling = sampling
     # The context is not known yet: its channels, the last ones, are zero.
     if teacher.context:
       shape = [noise.shape[1], noise.shape[0], teacher.context.channels]
@@ -180,7 +212,7 @@ class _Steps:
         t,
       )
       sample = teacher.output_kind.sample(
-        parameters, tf.gather(self._noise, t), self._temperature
+        parameters, tf.gather(self._noise, t), self._sampling
       )
       waveform = tf.tensor_scatter_nd_update(carry.waveform, [[t]], [sample])
       return i + 1, _Carry(teacher.encode(sample), rings, waveform)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 import itertools
 import os
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -10,8 +11,10 @@ import tensorflow as tf
 from wavenet_tf.configuration.choices import MEL
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
+from wavenet_tf.networks.causal_network import NetworkState
 from wavenet_tf.networks.conditioning import Conditioning
 from wavenet_tf.networks.student import Student
+from wavenet_tf.signal import emphasis
 from wavenet_tf.signal.framing import pad_margin
 from wavenet_tf.speaking.chunks import Chunk, joined, windows
 
@@ -39,6 +42,13 @@ def served_inputs(config: Config) -> dict[str, tf.TensorSpec]:
   return inputs
 
 
+class SynthesizerState(NamedTuple):
+  """What a chunk leaves to the next: of each flow, and of de-emphasis."""
+
+  flows: tuple[NetworkState, ...]
+  memory: tf.Tensor
+
+
 class Synthesizer:
   """Speaks with a student: log-mel in, waveform out.
 
@@ -55,7 +65,8 @@ class Synthesizer:
 
   Args:
     student: with its final weights.
-    config: of the run; for the hop and the conditioning.
+    config: of the run; for the hop, the conditioning and
+      `evaluate.noise_factor`.
     jit_compile: compile chunks with XLA; `synthesize` never is.
 
   Example:
@@ -64,6 +75,9 @@ class Synthesizer:
     waveform = speak(log_mel, seed=[7, 0])   # [B, frames * hop]
     ```
   """
+
+  # Chunks drawn again, as a `Generator` counts them: flows fall into no noise.
+  redraws = 0
 
   def __init__(
     self, student: Student, config: Config, jit_compile: bool = True
@@ -101,7 +115,9 @@ class Synthesizer:
     """
     batch, block = features.shape[0], 0
     seeds = tf.tile(tf.constant([seed], tf.int32), [batch, 1])
-    state = self._student.initial_state(batch)
+    state = SynthesizerState(
+      self._student.initial_state(batch), emphasis.initial_memory(batch)
+    )
     lengths = _student_chunks(features.shape[1])
     for window in windows(features, lengths, self._config.silence):
       chunk = self._compiled(window, global_, seeds, tf.constant(block), state)
@@ -114,14 +130,21 @@ class Synthesizer:
     blocks = tf.range((samples - 1) // self._block_samples + 1)
     z = self._noise(seed, blocks)[:, :samples]
     padded = pad_margin(features, self._config.silence)
-    return _clipped(self._student(z, Conditioning.of(padded, global_)))
+    output = self._student(z, Conditioning.of(padded, global_))
+    waveform = emphasis.de_emphasise(
+      output.waveform, self._config.audio.preemphasis
+    )
+    return _clipped(waveform)
 
   def _synthesize_chunk(self, window, global_, seeds, first_block, state):
     z = self._noise(seeds, first_block + tf.range(_blocks_of(window)))
-    output, state = self._student.chunk(
-      z, Conditioning.of(window, global_), state
+    output, flows = self._student.chunk(
+      z, Conditioning.of(window, global_), state.flows
     )
-    return Chunk(_clipped(output), state)
+    waveform, memory = emphasis.de_emphasise_chunk(
+      output.waveform, self._config.audio.preemphasis, state.memory
+    )
+    return Chunk(_clipped(waveform), SynthesizerState(flows, memory))
 
   def _noise(self, seed, blocks):
     """Noise for the flows, `[B, blocks * block samples]`.
@@ -142,7 +165,8 @@ class Synthesizer:
       (tf.repeat(seed, count, axis=0), tf.tile(blocks, [rows])),
       fn_output_signature=tf.TensorSpec([self._block_samples], tf.float32),
     )
-    return tf.reshape(noise, [rows, count * self._block_samples])
+    noise = tf.reshape(noise, [rows, count * self._block_samples])
+    return self._config.evaluate.noise_factor * noise
 
 
 def _student_chunks(frames: int) -> Iterator[int]:
@@ -166,5 +190,5 @@ def _blocks_of(window) -> int:
   return (window.shape[1] - 2 * MARGIN_FRAMES) // NOISE_BLOCK_FRAMES
 
 
-def _clipped(output):
-  return tf.clip_by_value(output.waveform, -1.0, 1.0)
+def _clipped(waveform):
+  return tf.clip_by_value(waveform, -1.0, 1.0)

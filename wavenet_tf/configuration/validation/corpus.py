@@ -38,6 +38,7 @@ def check_audio(audio: AudioConfig) -> None:
     'mel_bins',
     'mel_floor',
   )
+  check_share('audio.preemphasis', audio.preemphasis)
   if audio.mel_floor >= 1:
     fail('audio.mel_floor', audio.mel_floor, 'a magnitude below 1')
   if audio.window_samples < audio.hop_samples:
@@ -82,6 +83,13 @@ def check_data(data: DataConfig, audio: AudioConfig) -> None:
       'data.piece_seconds',
       data.piece_seconds,
       f'0, or at least data.min_seconds and audio.hop_samples, {shortest:g} s',
+    )
+  if not 0 <= data.highpass_hz < audio.sample_rate_hz / 2:
+    fail(
+      'data.highpass_hz',
+      data.highpass_hz,
+      '0, or a frequency below half of audio.sample_rate_hz, '
+      f'{audio.sample_rate_hz / 2:g}',
     )
   if not -60 < data.loudness_dbfs <= 0:
     fail('data.loudness_dbfs', data.loudness_dbfs, 'a level above -60 to 0 dB')

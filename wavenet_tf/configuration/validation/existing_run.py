@@ -23,6 +23,12 @@ RESUMABLE_FIELDS = frozenset(
     'evaluate.audio_utterances',
     'evaluate.audio_seconds',
     'evaluate.temperature',
+    'evaluate.scale_factor',
+    'evaluate.tail_share',
+    'evaluate.least_weight_share',
+    'evaluate.redraw_excess',
+    'evaluate.redraw_tries',
+    'evaluate.noise_factor',
     'evaluate.chunk_frames',
     'data.workers',
   }

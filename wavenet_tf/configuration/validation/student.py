@@ -79,27 +79,23 @@ def check_distillation(config: Config) -> None:
     'divergence_weight',
     'regularization_weight',
     'power_weight',
+    'stft_weight',
     'style_weight',
     'feature_weight',
     'contrastive_weight',
+    'divergence_from_step',
+    'divergence_ramp_steps',
+    'log_scale_floor_weight',
   )
-  check_positive('distillation', distillation, 'draws_per_step')
+  check_positive('distillation', distillation, 'draws_per_step', 'stft_floor')
   if distillation.divergence == CLOSED_FORM:
     _check_gaussian_pair(config)
-  _check_power(config)
+  _check_windows(config, 'power_window_samples')
+  if distillation.stft_weight:
+    _check_windows(config, 'stft_window_samples')
+  _check_power(distillation)
   _check_told(config)
-  if not any(
-    (
-      distillation.divergence_weight,
-      distillation.power_weight,
-      distillation.is_perceptual,
-    )
-  ):
-    fail(
-      'distillation.divergence_weight',
-      distillation.divergence_weight,
-      'a weight above 0, of this or of another loss',
-    )
+  _check_weights(distillation)
   if (
     distillation.contrastive_weight
     and not distillation.contrastive_weight < distillation.divergence_weight
@@ -120,6 +116,34 @@ def check_distillation(config: Config) -> None:
     )
 
 
+def _check_weights(distillation):
+  """Something is learned, at every step."""
+  others = (
+    distillation.power_weight
+    or distillation.stft_weight
+    or distillation.is_perceptual
+  )
+  if not (others or distillation.divergence_weight):
+    fail(
+      'distillation.divergence_weight',
+      distillation.divergence_weight,
+      'a weight above 0, of this or of another loss',
+    )
+  if distillation.divergence_from_step and not others:
+    fail(
+      'distillation.divergence_from_step',
+      distillation.divergence_from_step,
+      '0, or another loss beside the divergence (distillation.stft_weight), as '
+      'nothing is learned before it begins',
+    )
+  if not math.isfinite(distillation.log_scale_floor):
+    fail(
+      'distillation.log_scale_floor',
+      distillation.log_scale_floor,
+      'a finite logarithm',
+    )
+
+
 def _check_gaussian_pair(config):
   """The closed form is that of two Gaussians."""
   why = f', as distillation.divergence is {CLOSED_FORM!r}'
@@ -134,18 +158,20 @@ def _check_gaussian_pair(config):
       fail(field, repr(found), f'{expected!r}{why}')
 
 
-def _check_power(config):
-  distillation = config.distillation
-  windows = distillation.power_window_samples
+def _check_windows(config, name):
+  windows = getattr(config.distillation, name)
   if not windows or min(windows) < 4:
-    fail('distillation.power_window_samples', windows, 'lengths of 4 or more')
+    fail(f'distillation.{name}', windows, 'lengths of 4 or more')
   if max(windows) > config.train_student.crop_samples:
     fail(
-      'distillation.power_window_samples',
+      f'distillation.{name}',
       windows,
       'at most train_student.crop_samples = '
       f'{config.train_student.crop_samples}',
     )
+
+
+def _check_power(distillation):
   if distillation.power_relative and distillation.power_feature == LOG:
     fail(
       'distillation.power_relative',
@@ -187,5 +213,7 @@ def _check_told(config):
   )
   if distillation.power_weight and not distillation.power_average_over_time:
     fail('distillation.power_average_over_time', 'False', f'True{why}')
+  if distillation.stft_weight:
+    fail('distillation.stft_weight', distillation.stft_weight, f'0{why}')
   if distillation.feature_weight:
     fail('distillation.feature_weight', distillation.feature_weight, f'0{why}')

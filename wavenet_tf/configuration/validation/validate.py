@@ -13,12 +13,8 @@ from wavenet_tf.configuration.validation.corpus import (
   check_conditioning,
   check_data,
 )
-from wavenet_tf.configuration.validation.fields import (
-  check_choice,
-  check_not_negative,
-  check_positive,
-  check_seed,
-)
+from wavenet_tf.configuration.validation.evaluation import check_evaluation
+from wavenet_tf.configuration.validation.fields import check_choice
 from wavenet_tf.configuration.validation.networks import (
   check_context,
   check_teacher,
@@ -63,14 +59,5 @@ def validate(config: Config) -> Config:
     ):
       validate_classifier(config)
   check_context(config)
-  check_positive(
-    'evaluate',
-    config.evaluate,
-    'utterances',
-    'audio_utterances',
-    'chunk_frames',
-    'temperature',
-  )
-  check_not_negative('evaluate', config.evaluate, 'audio_seconds')
-  check_seed('evaluate', config.evaluate)
+  check_evaluation(config)
   return config

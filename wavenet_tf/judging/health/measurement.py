@@ -23,6 +23,7 @@ from wavenet_tf.networks.conditioning import Conditioning
 from wavenet_tf.networks.student import Student
 from wavenet_tf.networks.teacher import Teacher
 from wavenet_tf.probability import flows
+from wavenet_tf.signal import emphasis
 
 # Crops of a measurement: enough that a pause in some of them does not decide.
 CROPS = 8
@@ -33,7 +34,7 @@ class Health(NamedTuple):
   """What `measure` finds; float32.
 
   Attributes:
-    student: level of the student's waveforms.
+    student: level of the student's waveforms, as they are heard.
     recording: level of the recordings of the same conditioning.
     log_scale_percentiles: 5, 50, 95 % of ln s_tot, `[3]`.
     noise_deviation: median standard deviation of x_t given z_<t.
@@ -118,26 +119,30 @@ def measure(
       power loss.
   """
   conditioning = Conditioning.of(batch.features, batch.global_)
-  recording = teacher.output_kind.waveform(batch.levels)
+  preemphasis = config.audio.preemphasis
+  recording = emphasis.de_emphasise(
+    teacher.output_kind.waveform(batch.levels), preemphasis
+  )
   z = student.family.standard_noise(recording.shape, seed)
   output, log_scales = _run_flows(student, conditioning, z)
+  waveform = emphasis.de_emphasise(output.waveform, preemphasis)
   window = max(config.distillation.power_window_samples)
   percentiles = tfp.stats.percentile(
     output.log_scale, PERCENTILES, interpolation='linear'
   )
   swap = conditioning_nats(teacher, batch)
   health = Health(
-    student=level(output.waveform),
+    student=level(waveform),
     recording=level(recording),
     log_scale_percentiles=percentiles,
     noise_deviation=tf.exp(percentiles[PERCENTILES.index(50)])
     * student.family.standard().stddev(),
     band_edges_hz=tf.constant([0.0, *BAND_EDGES], tf.float32)
     * (config.audio.sample_rate_hz / 2),
-    band_difference_db=band_levels_db(output.waveform, window)
+    band_difference_db=band_levels_db(waveform, window)
     - band_levels_db(recording, window),
     conditioning_nats=swap and swap.nats,
-    clipped_share=_share(tf.abs(output.waveform) >= 1.0),
+    clipped_share=_share(tf.abs(waveform) >= 1.0),
     floor_shares=tf.stack(
       [_share(x <= student.sizes.min_log_scale) for x in log_scales]
     ),

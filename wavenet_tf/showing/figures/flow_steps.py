@@ -11,6 +11,7 @@ from wavenet_tf.networks.conditioning import Conditioning
 from wavenet_tf.networks.student import Student
 from wavenet_tf.probability import flows
 from wavenet_tf.signal import spectra
+from wavenet_tf.signal.emphasis import de_emphasise
 
 _DECIBELS = 70.0
 
@@ -37,12 +38,16 @@ def flow_pictures(
     steps: from `flow_steps`.
     recording: float32 `[T]`, what conditions them.
     base: name of the noise.
-    settings: rate, window and hop.
+    settings: rate, window, hop and pre-emphasis.
   """
   names = [f'{base} noise z', *(f'flow {i + 1}' for i in range(len(steps) - 1))]
   if len(names) > 1:
     names[-1] += ': speech'
   rows = [*zip(names, steps), ('recording', recording)]
+  if settings.preemphasis:
+    last = tf.constant(steps[-1][None])
+    heard = de_emphasise(last, settings.preemphasis)[0].numpy()
+    rows.insert(-1, ('speech without pre-emphasis', heard))
   figure = Figure(figsize=(11, 2.1 * len(rows)), layout='constrained')
   grid = figure.subplots(len(rows), 2, sharex=True)
   for axes, (name, waveform) in zip(grid, rows):

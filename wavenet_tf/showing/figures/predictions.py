@@ -13,6 +13,7 @@ from wavenet_tf.networks.conditioning import Conditioning
 from wavenet_tf.networks.teacher import Teacher
 from wavenet_tf.probability.outputs import bits, MuLawSoftmax
 from wavenet_tf.signal import quantization
+from wavenet_tf.signal.emphasis import pre_emphasise
 from wavenet_tf.signal.framing import pad_margin
 
 _AMPLITUDES = 401
@@ -24,7 +25,8 @@ class Stretch(NamedTuple):
   """Some tens of milliseconds of an utterance, and what leads up to them.
 
   Attributes:
-    levels: int16 `[T]`, whole frames; the stretch is their end.
+    levels: int `[T]`, whole frames, as networks see them; the stretch is
+      their end.
     conditioning: for these frames.
     samples: length of the stretch.
     start: its first sample in the utterance.
@@ -64,8 +66,9 @@ def loudest_stretch(
   start = end - length
   padded = pad_margin(tf.constant(example.features[None]), config.silence)
   window = padded[:, start // hop : end // hop + 2 * MARGIN_FRAMES]
+  seen = pre_emphasise(example.levels, config.audio.preemphasis)
   return Stretch(
-    example.levels[start:end],
+    np.asarray(seen[start:end]),
     Conditioning.of(window, tf.constant(example.global_[None])),
     min(samples, length),
     end - min(samples, length),
@@ -124,14 +127,15 @@ def _draw_prediction(figure, column, teacher, config, stretch):
   image = np.log10(densities(teacher, parameters, amplitudes) + 1e-30)
   rate = config.audio.sample_rate_hz
   times = 1000 * (stretch.start + np.arange(stretch.samples)) / rate
+  seen = 'pre-emphasised ' if config.audio.preemphasis else ''
   name, unit = 'mu-law softmax', 'mu-law code'
   if not isinstance(output, MuLawSoftmax):
     name = config.teacher.output.replace('_', ' ')
     unit = f'{config.teacher.bits}-bit sample'
   column[0].plot(times, shown, color='black', linewidth=0.9)
   column[0].set(
-    title=f'{name}: {bits(nats):.2f} bits per {unit} here',
-    ylabel='amplitude', ylim=(-limit, limit),
+    title=f'{name}: {bits(nats):.2f} bits per {seen}{unit} here',
+    ylabel=f'{seen}amplitude', ylim=(-limit, limit),
   )  # fmt: skip
   column[0].grid(alpha=0.3)
   highest = np.percentile(image.max(0), 95)
@@ -143,7 +147,7 @@ def _draw_prediction(figure, column, teacher, config, stretch):
   column[1].plot(
     times, shown, color='cyan', linewidth=0.7, label='what was said'
   )
-  column[1].set(xlabel='time in the utterance, ms', ylabel='amplitude')
+  column[1].set(xlabel='time in the utterance, ms', ylabel=f'{seen}amplitude')
   column[1].legend(loc='upper right')
   figure.colorbar(
     drawn, ax=column[1], label='log10 of the predicted density'
