@@ -53,6 +53,7 @@ def uncompiled(monkeypatch):
     monkeypatch.setattr(voice.__init__, '__defaults__', (False,))
 
 
+@pytest.mark.large
 def test_a_run_with_all_means_trains_speaks_and_is_judged(tmp_path, capsys):
   corpus = tmp_path / 'corpus'
   for i in range(4):

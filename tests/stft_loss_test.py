@@ -194,6 +194,7 @@ def test_terms_at_each_step_are_those_of_the_schedule():
       assert np.abs(gradient).max() > 0, variable.path
 
 
+@pytest.mark.large
 def test_xla_takes_the_same_way():
   config = miniature(
     **(FIELDS | SCHEDULE | {'distillation__contrastive_weight': 0.0}),
