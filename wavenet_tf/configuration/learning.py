@@ -72,11 +72,16 @@ class DistillationConfig:
 class EvaluationConfig:
   """What `evaluate` and `generate` compute, and in chunks of which length."""
 
-  # Validation utterances that are scored; the first of them are copied.
+  # Validation utterances that are scored; the first of them are copied,
+  # compared with their recordings, and kept to be heard.
   utterances: int = 64
   audio_utterances: int = 3
-  # Generated copies are cut to this length; 0 keeps whole utterances.
+  # Generated copies are cut to this length; 0 keeps whole utterances, which
+  # word errors need.
   audio_seconds: float = 4.0
+  # Copies of an utterance by each voice, with seeds of their own; the first of
+  # them is kept.
+  draws: int = 3
   temperature: float = 1.0
   chunk_frames: int = 16
   seed: int = 0

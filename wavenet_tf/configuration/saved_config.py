@@ -24,7 +24,7 @@ from wavenet_tf.configuration.files import write_text
 # Of the file, stored in it as `format`; release 0.3.0 wrote this one without.
 FORMAT = 1
 # By dotted name, such as `teacher.cycles`.
-ADDED: dict[str, object] = {}
+ADDED: dict[str, object] = {'evaluate.draws': 1}
 RENAMED: dict[str, str] = {}
 REMOVED: dict[str, object] = {}
 

@@ -22,6 +22,7 @@ RESUMABLE_FIELDS = frozenset(
     'evaluate.utterances',
     'evaluate.audio_utterances',
     'evaluate.audio_seconds',
+    'evaluate.draws',
     'evaluate.temperature',
     'evaluate.chunk_frames',
     'data.workers',

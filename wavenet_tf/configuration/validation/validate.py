@@ -68,6 +68,7 @@ def validate(config: Config) -> Config:
     config.evaluate,
     'utterances',
     'audio_utterances',
+    'draws',
     'chunk_frames',
     'temperature',
   )
