@@ -6,15 +6,22 @@ from data.recordings import decoding
 from data.shards.batches import validation_batches
 from data.shards.crops import Crops, FrameLabels
 from data.shards.example import Example
+from data.shards.pieces import is_piece
 from data.shards.splits import TRAIN, VALIDATION
 from modes.runs import Run
+from wavenet_tf.configuration.choices import NONE
 from wavenet_tf.judging import baseline, evaluation, speakers
+from wavenet_tf.judging.anchors import anchors
 from wavenet_tf.judging.classification import classifier_accuracy
-from wavenet_tf.judging.copies import copies
+from wavenet_tf.judging.copies import copies, RECORDING
+from wavenet_tf.judging.perception import comparison, instruments
 from wavenet_tf.learning.checkpoints import has_checkpoint
 from wavenet_tf.showing import report, tables
 from wavenet_tf.showing.pictures import save_picture
 from wavenet_tf.showing.spectrograms import spectrogram_figure
+from wavenet_tf.signal import inversion
+
+_DRAWN_VOICES = (RECORDING, 'teacher', 'student')
 
 
 def evaluate(run: Run) -> None:
@@ -51,6 +58,12 @@ def evaluate(run: Run) -> None:
   ]
   copied = copies(config, models, chosen)
   results.update(copied.results)
+  waveforms = copied.waveforms
+  if config.conditioning.local != NONE:
+    for name, voices in anchors(config, teacher, chosen).items():
+      recording = {RECORDING: waveforms[name][RECORDING]}
+      waveforms[name] = recording | voices | waveforms[name]
+    results['perception'] = _perception(run, chosen, waveforms)
   if has_checkpoint(run.workdir / 'classifier'):
     results['classifier'] = measure_classifier(run)
   results['speaker_recognition'] = speakers.recognise(
@@ -59,10 +72,9 @@ def evaluate(run: Run) -> None:
     run.spread(VALIDATION, config.evaluate.utterances),
     run.manifest.features['global_names'],
   )
-  pictures, sounds = _write_samples(run, copied.waveforms)
+  heard = _write_samples(run, waveforms)
   rows = tables.rows(results, run.workdir)
-  report.write(run.workdir / 'report', results, rows, pictures, sounds)
-  print(tables.table(rows))
+  print(report.write(run.workdir / 'report', results, rows, heard))
 
 
 def measure_classifier(run: Run) -> dict:
@@ -101,15 +113,44 @@ def shortened(run: Run, example: Example, seconds: float):
   )
 
 
+def _perception(run, examples, waveforms):
+  """All voices beside the recordings, by the measures that are installed."""
+  utterances = []
+  for example in examples:
+    by_voice = waveforms[example.name]
+    utterances.append(
+      comparison.Utterance(
+        by_voice[RECORDING][0], by_voice, _whole_text(run, example)
+      )
+    )
+  return {
+    'griffin_lim': inversion.VARIANT,
+    **comparison.compare(utterances, run.config.audio, instruments.installed()),
+  }
+
+
+def _whole_text(run, example):
+  """What is said in an example; '' unless it has all of its recording."""
+  entry = run.manifest.of_name(example.name)
+  if len(example.levels) < entry['samples'] or is_piece(example.name):
+    return ''
+  return entry['text']
+
+
 def _write_samples(run, waveforms):
+  """The first draw of every voice, and the models' spectrograms."""
   folder = run.workdir / 'samples'
   folder.mkdir(exist_ok=True)
-  pictures, sounds = [], []
+  heard = []
   for name, by_voice in waveforms.items():
     stem = pathlib.PurePath(name).with_suffix('').as_posix().replace('/', '_')
-    for voice, waveform in by_voice.items():
-      sounds.append(folder / f'{stem}_{voice}.wav')
-      decoding.write_wav(sounds[-1], waveform, run.config.audio.sample_rate_hz)
-    pictures.append(folder / f'{stem}.png')
-    save_picture(pictures[-1], spectrogram_figure(by_voice, run.config.audio))
-  return pictures, sounds
+    sounds = {voice: folder / f'{stem}_{voice}.wav' for voice in by_voice}
+    for voice, path in sounds.items():
+      rate = run.config.audio.sample_rate_hz
+      decoding.write_wav(path, by_voice[voice][0], rate)
+    picture = folder / f'{stem}.png'
+    drawn = {v: by_voice[v][0] for v in _DRAWN_VOICES if v in by_voice}
+    save_picture(picture, spectrogram_figure(drawn, run.config.audio))
+    text = run.manifest.of_name(name)['text']
+    heard.append(report.Heard(name, text, sounds, picture))
+  return heard

@@ -13,11 +13,14 @@ from data.shards.manifest import MANIFEST
 from data.shards.splits import TRAIN, VALIDATION
 from modes.judging import measure_classifier, shortened
 from modes.runs import Run
-from wavenet_tf.configuration.choices import LINGUISTIC
+from wavenet_tf.configuration.choices import LINGUISTIC, NONE
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.configuration.files import write_text
 from wavenet_tf.configuration.validation.networks import validate_classifier
 from wavenet_tf.judging.health import diagnosis, measurement
+from wavenet_tf.judging.perception import instruments
+from wavenet_tf.judging.perception.comparison import Listener
+from wavenet_tf.judging.perception.gating import WHOLE
 from wavenet_tf.learning import objectives
 from wavenet_tf.learning.trainer import Trainer
 from wavenet_tf.networks import classifier as classifier_lib
@@ -252,21 +255,20 @@ def _train(
     trainer.run(batches)
     return
   example = shortened(run, run.validation(1)[0], seconds=1.0)
+  recording = quantization.waveform_from_levels(example.levels).numpy()
+  compare = Listener(recording, run.config.audio, instruments.installed())
 
   def listen(step):
     waveform = synthesize(
       tf.constant(example.features[None]),
       (0, step),
       tf.constant(example.global_[None]),
-    )[0]
+    )[0][: len(recording)]
     tensorboard.write_audio(
-      {
-        'recording': quantization.waveform_from_levels(example.levels).numpy(),
-        name: waveform[: len(example.levels)],
-      },
-      run.config.audio,
-      step,
+      {'recording': recording, name: waveform}, run.config.audio, step
     )
+    if run.config.conditioning.local != NONE:
+      tensorboard.write_perception(compare(waveform)[WHOLE], step)
     if watch is not None:
       watch(step)
 

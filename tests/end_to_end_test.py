@@ -47,7 +47,8 @@ def test_all_leaves_checkpoints_sounds_report_and_model(chain):
     assert list((workdir / model).glob('events.*'))
   sounds = sorted(p.name for p in (workdir / 'samples').iterdir())
   assert [re.sub(r'^\d_', '', name) for name in sounds] == [
-    sounds[0], 'recording.wav', 'student.wav', 'teacher.wav'
+    sounds[0], 'griffin_lim.wav', 'random_phase.wav', 'recording.wav',
+    'student.wav', 'teacher.wav', 'teacher_after_recording.wav',
   ]  # fmt: skip
   assert sounds[0].endswith('.png')
   assert (workdir / 'export' / '1' / 'saved_model.pb').is_file()
@@ -55,6 +56,8 @@ def test_all_leaves_checkpoints_sounds_report_and_model(chain):
     assert (workdir / 'report' / name).is_file()
   for word in 'bits per sample', 'real-time factor', 'SavedModel', 'flac -8':
     assert word in output
+  for voice in 'Griffin-Lim', 'random phase', 'teacher, real past':
+    assert re.search(rf'^{voice} .*\d$', output, re.M)
 
 
 def test_results_are_numbers_that_agree_with_each_other(chain):

@@ -132,7 +132,23 @@ def test_no_test_is_imported():
 def test_only_decoding_knows_audio_formats():
   for module in (*HOUSE, 'train_main'):
     if module not in ('data/recordings/decoding', 'data/sample/make_sample'):
-      assert not imports_of(module) & {'soundfile', 'soxr', 'tensorflow_io'}
+      assert not imports_of(module) & {'soundfile', 'tensorflow_io'}
+
+
+def test_one_function_resamples():
+  for module in HOUSE:
+    if module not in (
+      'wavenet_tf/signal/resampling',
+      'data/sample/make_sample',
+    ):
+      assert 'soxr' not in imports_of(module)
+
+
+def test_packages_of_the_extra_are_imported_by_the_instruments_alone():
+  extra = {'pesq', 'pystoi', 'pyworld', 'pocketsphinx'}
+  for module in (*HOUSE, 'train_main'):
+    if not module.startswith('wavenet_tf/judging/perception/'):
+      assert not imports_of(module) & extra
 
 
 if __name__ == '__main__':

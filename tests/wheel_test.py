@@ -1,6 +1,7 @@
 """`pip install .`: the wheel is the library, which then needs no checkout."""
 
 import email
+import itertools
 import re
 import site
 import subprocess
@@ -17,10 +18,12 @@ from tests.support import trained_run
 from tests.support.miniature import random_teacher
 from tests.support.project_imports import imports_of, MODULES, PACKAGES, ROOT
 import wavenet_tf
+from wavenet_tf.judging.perception.instruments import MEASURES
 from wavenet_tf.voice import load_run
 
 # Needed by what we import, which does not ask for them.
 BESIDES = {'tensorboard', 'tf-keras'}
+EVALUATION_BESIDES = {'setuptools'}
 
 
 @pytest.fixture(scope='module')
@@ -80,25 +83,35 @@ def _normal(name):
 
 @pytest.mark.large
 def test_what_is_imported_is_required(requirements):
-  """By the library; what only the program imports is an extra."""
-  library, extra = set(), set()
+  """By the library; what only the program imports is an extra.
+
+  So is what measures a voice, which the library does without.
+  """
+  found = {'': set(), 'program': set(), 'evaluation': set()}
   for requirement in requirements:
-    of_program = 'extra' in str(requirement.marker)
-    (extra if of_program else library).add(_normal(requirement.name))
-  assert library == _packages('wavenet_tf') | BESIDES
+    extra = re.search(r'extra == "(\w+)"', str(requirement.marker or ''))
+    found[extra[1] if extra else ''].add(_normal(requirement.name))
+  evaluation = found['evaluation'] - EVALUATION_BESIDES
+  assert evaluation == {m.package for m in MEASURES if m.package}
+  assert found[''] == _packages('wavenet_tf') - evaluation | BESIDES
   program = _packages('train_main', 'modes', 'data', 'serving')
-  assert extra == program - library
+  assert found['program'] == program - found['']
 
 
 @pytest.mark.large
 def test_the_locks_are_within_the_bounds(requirements):
   """Both of them: no bound is above what is tested."""
   text = (ROOT / 'requirements.txt').read_text()
+  text += (ROOT / 'requirements-eval.txt').read_text()
   lock = [
-    Requirement(line) for line in text.splitlines() if not line.startswith('#')
+    Requirement(line)
+    for line in text.splitlines()
+    if not line.startswith(('#', '-r'))
   ]
-  for python in '3.11', '3.13':
-    environment = {'python_version': python, 'extra': 'program'}
+  for python, extra in itertools.product(
+    ('3.11', '3.13'), ('program', 'evaluation')
+  ):
+    environment = {'python_version': python, 'extra': extra}
     pinned = {
       _normal(pin.name): next(iter(pin.specifier)).version
       for pin in lock

@@ -11,13 +11,12 @@ import pathlib
 
 import numpy as np
 import soundfile
-import soxr
 import tensorflow as tf
 
 from data.recordings import containers
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.configuration.files import write_bytes
-from wavenet_tf.signal import quantization
+from wavenet_tf.signal import quantization, resampling
 
 SUFFIXES = ('.wav', '.flac', '.mp3', '.ogg', '.oga')
 # Rates beyond these come from damaged headers.
@@ -63,8 +62,7 @@ def load(path: pathlib.Path, sample_rate_hz: int) -> np.ndarray:
       f'{path}: states a rate of {rate} Hz, expected {_LOWEST_RATE_HZ} to '
       f'{_HIGHEST_RATE_HZ}; its header is damaged.'
     )
-  if rate != sample_rate_hz:
-    mono = soxr.resample(mono, rate, sample_rate_hz, quality='VHQ')
+  mono = resampling.resampled(mono, rate, sample_rate_hz)
   levels = np.round(mono * quantization.FULL_SCALE)
   return np.clip(
     levels, -quantization.FULL_SCALE, quantization.FULL_SCALE - 1

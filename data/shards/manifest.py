@@ -54,6 +54,9 @@ class Manifest(NamedTuple):
   def of_split(self, split: str) -> list[dict]:
     return [u for u in self.utterances if u['split'] == split]
 
+  def of_name(self, name: str) -> dict:
+    return next(u for u in self.utterances if u['name'] == name)
+
 
 def make_manifest(**fields) -> Manifest:
   return Manifest(version=_VERSION, **fields)

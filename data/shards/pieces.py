@@ -1,5 +1,7 @@
 """A long recording cut into pieces."""
 
+import re
+
 from data.shards.example import Example
 from data.shards.splits import TRAIN, VALIDATION
 from data.text import labels
@@ -36,6 +38,11 @@ def _between(example, number, start, end, hop):
       for kind, segments in example.segments.items()
     },
   )
+
+
+def is_piece(name: str) -> bool:
+  """Whether an example holds a part of its recording only."""
+  return re.search(r'#\d{3,}$', name) is not None
 
 
 def trains(config, side):

@@ -92,11 +92,16 @@ class DistillationConfig:
 class EvaluationConfig:
   """What `evaluate` and `generate` compute, and in chunks of which length."""
 
-  # Validation utterances that are scored; the first of them are copied.
+  # Validation utterances that are scored; the first of them are copied,
+  # compared with their recordings, and kept to be heard.
   utterances: int = 64
   audio_utterances: int = 3
-  # Generated copies are cut to this length; 0 keeps whole utterances.
+  # Generated copies are cut to this length; 0 keeps whole utterances, which
+  # word errors need.
   audio_seconds: float = 4.0
+  # Copies of an utterance by each voice, with seeds of their own; the first of
+  # them is kept.
+  draws: int = 3
   # What the teacher draws (`probability/sampling.py`): of its mixture's logits
   # and scales; of the scales; the share of a component's distribution that is
   # cut off on either side; and components whose weight is below this share of

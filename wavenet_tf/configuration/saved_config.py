@@ -34,6 +34,7 @@ ADDED: dict[str, object] = {
   'distillation.stft_weight': 0.0,
   'distillation.stft_window_samples': (1024, 512, 256),
   'distillation.stft_floor': 2e-6,
+  'evaluate.draws': 1,
   'evaluate.scale_factor': 1.0,
   'evaluate.tail_share': 0.0,
   'evaluate.least_weight_share': 0.0,

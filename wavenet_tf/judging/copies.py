@@ -15,6 +15,8 @@ from wavenet_tf.signal import quantization
 from wavenet_tf.speaking.generation import Generator
 from wavenet_tf.speaking.synthesis import Synthesizer
 
+RECORDING = 'recording'
+
 
 class Copies(NamedTuple):
   """Copy synthesis of some utterances.
@@ -28,7 +30,8 @@ class Copies(NamedTuple):
       the worst loudness, and of the first two alone where nothing local is
       told; the median `real_time_factor` (seconds of work per
       second of audio); utterances and seconds.
-    waveforms: by utterance, then 'recording', 'teacher', 'student'.
+    waveforms: by utterance, then 'recording', 'teacher', 'student': float32
+      `[draws, T]`, `evaluate.draws` of a model; the results are of the first.
   """
 
   results: dict
@@ -45,7 +48,9 @@ def copies(config: Config, models: Models, examples: Sequence) -> Copies:
   if config.conditioning.local == NONE:
     compared = ('loudness_db', 'long_term_spectrum_db')
   waveforms = {
-    e.name: {'recording': quantization.waveform_from_levels(e.levels).numpy()}
+    e.name: {
+      RECORDING: quantization.waveform_from_levels(e.levels[None]).numpy()
+    }
     for e in examples
   }
   for voice, synthesize in voices.items():
@@ -54,14 +59,17 @@ def copies(config: Config, models: Models, examples: Sequence) -> Copies:
     distances, factors = [], []
     redraws = synthesize.redraws
     for example in examples:
-      start = time.perf_counter()
-      waveform = _speak(synthesize, example, (config.evaluate.seed, 0))
-      seconds = time.perf_counter() - start
-      factors.append(seconds * config.audio.sample_rate_hz / len(waveform))
+      draws = []
+      for seed in draw_seeds(config):
+        start = time.perf_counter()
+        waveform = _speak(synthesize, example, seed)
+        seconds = time.perf_counter() - start
+        factors.append(seconds * config.audio.sample_rate_hz / len(waveform))
+        draws.append(waveform[: len(example.levels)])
       by_voice = waveforms[example.name]
-      by_voice[voice] = waveform[: len(example.levels)]
+      by_voice[voice] = np.stack(draws)
       distances.append(
-        spectral_distance(by_voice[voice], by_voice['recording'], config.audio)
+        spectral_distance(draws[0], by_voice[RECORDING][0], config.audio)
       )
     results[f'{voice}_audio'] = {
       **{
@@ -78,6 +86,11 @@ def copies(config: Config, models: Models, examples: Sequence) -> Copies:
       'redraws': synthesize.redraws - redraws,
     }
   return Copies(results, waveforms)
+
+
+def draw_seeds(config: Config) -> list[tuple[int, int]]:
+  """One for each draw that is compared; the same for every voice."""
+  return [(config.evaluate.seed, i) for i in range(config.evaluate.draws)]
 
 
 def _speak(synthesize, example, seed):

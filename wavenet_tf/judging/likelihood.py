@@ -11,8 +11,7 @@ from wavenet_tf.configuration.config import Config
 from wavenet_tf.networks.conditioning import Conditioning
 from wavenet_tf.networks.teacher import Teacher
 from wavenet_tf.probability.outputs import bits
-from wavenet_tf.signal.emphasis import pre_emphasise
-from wavenet_tf.speaking.chunks import windows
+from wavenet_tf.speaking.chunks import recorded_windows
 
 
 class Likelihood(NamedTuple):
@@ -52,8 +51,6 @@ def utterance_scorer(teacher: Teacher, config: Config) -> Callable:
   the global vectors: it passes in chunks that hand their state on, so one
   compiled function serves any length.
   """
-  frames = config.evaluate.chunk_frames
-  hop = config.audio.hop_samples
 
   @tf.function(jit_compile=True, autograph=False)
   def score_chunk(levels, features, global_, state):
@@ -68,21 +65,20 @@ def utterance_scorer(teacher: Teacher, config: Config) -> Callable:
     batch = len(global_)
     state = teacher.initial_state(batch)
     global_ = tf.constant(global_)
-    features = tf.repeat(tf.constant(example.features[None]), batch, 0)
     nats = np.zeros(batch)
-    seen = pre_emphasise(example.levels, config.audio.preemphasis)
-    for index, window in enumerate(
-      windows(features, itertools.repeat(frames), config.silence)
+    for chunk in recorded_windows(
+      example.levels,
+      tf.constant(example.features[None]),
+      itertools.repeat(config.evaluate.chunk_frames),
+      config,
     ):
-      levels = seen[index * frames * hop :][: frames * hop]
-      padded = np.pad(levels, [0, frames * hop - len(levels)])
       log_prob, state = score_chunk(
-        tf.constant(np.tile(padded, [batch, 1]), tf.int32),
-        window,
+        tf.repeat(chunk.levels, batch, 0),
+        tf.repeat(chunk.features, batch, 0),
         global_,
         state,
       )
-      nats += np.sum(log_prob.numpy()[:, : len(levels)], 1, dtype=np.float64)
+      nats += np.sum(log_prob.numpy()[:, : chunk.samples], 1, dtype=np.float64)
     return nats
 
   return score

@@ -10,6 +10,13 @@ from wavenet_tf.showing.pictures import pixels
 from wavenet_tf.showing.spectrograms import spectrogram_figure
 
 
+def write_perception(measured: dict[str, float], step: int) -> None:
+  """What `perception.comparison.Listener` says of a copy, as scalars."""
+  for name, value in measured.items():
+    if np.isfinite(value):
+      tf.summary.scalar(f'perception/{name}', value, step)
+
+
 def write_audio(
   waveforms: dict[str, np.ndarray], audio_config: AudioConfig, step: int
 ) -> None:

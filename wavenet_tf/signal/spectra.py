@@ -21,7 +21,12 @@ def stft_magnitude(
   spectrum = tf.signal.stft(waveform, window_samples, hop_samples)
   # A bare absolute value has no gradient at zero.
   power = tf.math.real(spectrum) ** 2 + tf.math.imag(spectrum) ** 2
-  return tf.sqrt(power + 1e-14) * (4.0 / window_samples)
+  return tf.sqrt(power + 1e-14) * magnitude_scale(window_samples)
+
+
+def magnitude_scale(window_samples: int) -> float:
+  """What a full-scale sine's |STFT| is multiplied with, to peak at 1."""
+  return 4.0 / window_samples
 
 
 def log_mel(waveform: tf.Tensor, audio: AudioConfig) -> tf.Tensor:
@@ -53,12 +58,21 @@ def samples_before(audio: AudioConfig) -> int:
 def log_mel_within(waveform: tf.Tensor, audio: AudioConfig) -> tf.Tensor:
   """`log_mel` of the frames whose windows lie within `[B, T]`, no silence."""
   magnitude = stft_magnitude(waveform, audio.window_samples, audio.hop_samples)
-  filters = tf.signal.linear_to_mel_weight_matrix(
+  mel = tf.tensordot(magnitude, mel_filters(audio), 1)
+  return tf.math.log(tf.maximum(mel, audio.mel_floor))
+
+
+def mel_filters(audio: AudioConfig) -> tf.Tensor:
+  """Triangles on the mel scale, float32 `[bins of the STFT, mel_bins]`."""
+  return tf.signal.linear_to_mel_weight_matrix(
     audio.mel_bins,
-    magnitude.shape[-1],
+    fft_samples(audio.window_samples) // 2 + 1,
     audio.sample_rate_hz,
     audio.mel_min_hz,
     audio.mel_max_hz,
   )
-  mel = tf.tensordot(magnitude, filters, 1)
-  return tf.math.log(tf.maximum(mel, audio.mel_floor))
+
+
+def fft_samples(window_samples: int) -> int:
+  """The least power of two that a window fits into."""
+  return 1 << (window_samples - 1).bit_length()

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
+from wavenet_tf.signal.emphasis import pre_emphasise
 
 
 class Chunk(NamedTuple):
@@ -44,6 +45,46 @@ def windows(
       constant_values=silence,
     )
     start += length
+
+
+class Recorded(NamedTuple):
+  """A chunk of a recording beside its features.
+
+  Attributes:
+    levels: int32 `[1, length * hop]` as networks see them, pre-emphasised; zero
+      beyond the end.
+    features: float32 `[1, length + 2 MARGIN_FRAMES, C]`.
+    samples: of the levels, those of the recording.
+  """
+
+  levels: tf.Tensor
+  features: tf.Tensor
+  samples: int
+
+
+def recorded_windows(
+  levels: np.ndarray,
+  features: tf.Tensor,
+  lengths: Iterable[int],
+  config: Config,
+) -> Iterator[Recorded]:
+  """`windows` of features, each with the levels that they were made of.
+
+  Args:
+    levels: int16 `[T]`.
+    features: float32 `[1, ceil(T / hop), C]`.
+    lengths: as for `windows`.
+    config: for the hop, silence and pre-emphasis.
+  """
+  seen = pre_emphasise(levels, config.audio.preemphasis)
+  start = 0
+  for window in windows(features, lengths, config.silence):
+    frames = window.shape[1] - 2 * MARGIN_FRAMES
+    size = frames * config.audio.hop_samples
+    part = seen[start : start + size]
+    padded = np.pad(part, [0, size - len(part)])
+    yield Recorded(tf.constant(padded[None], tf.int32), window, len(part))
+    start += size
 
 
 def joined(

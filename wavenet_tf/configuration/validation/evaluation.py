@@ -21,6 +21,7 @@ def check_evaluation(config: Config) -> None:
     evaluate,
     'utterances',
     'audio_utterances',
+    'draws',
     'chunk_frames',
     'temperature',
   )

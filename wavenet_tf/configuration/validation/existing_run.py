@@ -22,6 +22,7 @@ RESUMABLE_FIELDS = frozenset(
     'evaluate.utterances',
     'evaluate.audio_utterances',
     'evaluate.audio_seconds',
+    'evaluate.draws',
     'evaluate.temperature',
     'evaluate.scale_factor',
     'evaluate.tail_share',
