@@ -108,23 +108,11 @@ def student_objective(
         * (1.0 - share)
         * metrics['log_scale_floor_loss']
       )
-    if settings.power_weight:
-      metrics['power_loss'] = losses.power_loss(
-        waveform, recording, settings, sample_rate_hz
-      )
-      loss += settings.power_weight * metrics['power_loss']
-    if settings.stft_weight:
-      metrics['stft_loss'] = losses.stft_loss(waveform, recording, settings)
-      loss += settings.stft_weight * metrics['stft_loss']
-    if settings.is_perceptual:
-      heard = classifier.activations(waveform)
-      wanted = classifier.activations(recording)
-      if settings.style_weight:
-        metrics['style_loss'] = losses.style_loss(heard, wanted)
-        loss += settings.style_weight * metrics['style_loss']
-      if settings.feature_weight:
-        metrics['feature_loss'] = losses.feature_loss(heard, wanted)
-        loss += settings.feature_weight * metrics['feature_loss']
+    for name, (weight, term) in _heard_terms(
+      settings, waveform, recording, sample_rate_hz, classifier
+    ).items():
+      metrics[name] = term
+      loss += weight * term
     if settings.contrastive_weight:
       # The same waveform and draws; only the teacher is told something else.
       other = divergence_under(conditioning.rolled())
@@ -135,6 +123,31 @@ def student_objective(
     return loss, metrics
 
   return objective
+
+
+def _heard_terms(settings, waveform, recording, sample_rate_hz, classifier):
+  """Losses that compare what is heard: name -> weight and value."""
+  terms = {}
+  if settings.power_weight:
+    terms['power_loss'] = (
+      settings.power_weight,
+      losses.power_loss(waveform, recording, settings, sample_rate_hz),
+    )
+  if settings.stft_weight:
+    terms['stft_loss'] = (
+      settings.stft_weight,
+      losses.stft_loss(waveform, recording, settings),
+    )
+  if settings.is_perceptual:
+    heard = classifier.activations(waveform)
+    wanted = classifier.activations(recording)
+    for name, weight, loss in (
+      ('style_loss', settings.style_weight, losses.style_loss),
+      ('feature_loss', settings.feature_weight, losses.feature_loss),
+    ):
+      if weight:
+        terms[name] = weight, loss(heard, wanted)
+  return terms
 
 
 def divergence_share(
