@@ -258,8 +258,18 @@ def features_of(config, batch, samples):
   return Conditioning(tf.constant(features))
 
 
-@pytest.mark.parametrize(('batch', 'samples', 't'), [(1, 80, 0), (3, 120, 33)])
-@pytest.mark.parametrize('name', OUTPUTS)
+@pytest.mark.parametrize(
+  ('name', 'batch', 'samples', 't'),
+  [
+    ('mixture', 1, 80, 0),
+    *((name, 3, 120, 33) for name in OUTPUTS),
+    *(
+      pytest.param(name, 1, 80, 0, marks=pytest.mark.large)
+      for name in OUTPUTS
+      if name != 'mixture'
+    ),
+  ],
+)
 def test_teacher_hears_its_field(name, batch, samples, t):
   config = miniature(**OUTPUTS[name])
   teacher = random_teacher(config)

@@ -22,6 +22,7 @@ from tests.support.variants import CONTEXT, GAUSSIAN, HELD, ONE_HOT
 from wavenet_tf.configuration.config import flatten
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.showing import tensorboard
 from wavenet_tf.signal.framing import pad_margin
 from wavenet_tf.speaking.generation import Generator
 
@@ -66,6 +67,12 @@ LARGE = {
   'speaker and tags alone, context': NOTHING | BOTH | CONTEXT,
 }
 pytestmark = [pytest.mark.medium, pytest.mark.usefixtures('uncompiled')]
+
+
+@pytest.fixture(autouse=True)
+def without_spectrograms(monkeypatch):
+  """What is heard while training is drawn in `end_to_end_test.py`."""
+  monkeypatch.setattr(tensorboard, 'write_audio', lambda *_: None)
 
 
 def write_told(folder):

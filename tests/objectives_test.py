@@ -194,10 +194,8 @@ LEARNERS = {
 @pytest.mark.parametrize(
   ('name', 'jit_compile'),
   [
-    *((name, False) for name in LEARNERS),
-    ('default', True),
-    pytest.param('all terms', True, marks=pytest.mark.large),
-    pytest.param('closed form', True, marks=pytest.mark.large),
+    *((n, False) for n in LEARNERS),
+    *(pytest.param(n, True, marks=pytest.mark.large) for n in LEARNERS),
   ],
 )
 def test_every_weight_of_the_student_learns_and_no_other(name, jit_compile):

@@ -30,8 +30,6 @@ def flags_of_miniature():
   config = miniature(
     train_teacher__steps=STEPS,
     train_student__steps=STEPS,
-    train_teacher__checkpoint_every_steps=4,
-    train_student__checkpoint_every_steps=4,
     evaluate__audio_utterances=1,
     evaluate__audio_seconds=0.2,
   )
