@@ -1,10 +1,18 @@
 """Fixtures that many tests share."""
 
+import random
+
 import numpy as np
 import pytest
 
 from tests.support.compilation import eagerly, without_xla
 from tests.support.miniature import miniature
+
+
+@pytest.fixture(autouse=True)
+def same_weights():
+  """Keras draws the seeds of its initializers from Python's generator."""
+  random.seed(0)
 
 
 @pytest.fixture
