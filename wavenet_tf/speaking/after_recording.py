@@ -16,7 +16,8 @@ from wavenet_tf.configuration.config import Config
 from wavenet_tf.networks.conditioning import Conditioning
 from wavenet_tf.networks.teacher import Teacher
 from wavenet_tf.probability.sampling import Sampling
-from wavenet_tf.signal.emphasis import de_emphasise
+from wavenet_tf.signal import quantization
+from wavenet_tf.signal.emphasis import pre_emphasise
 from wavenet_tf.speaking.chunks import recorded_windows
 
 
@@ -76,8 +77,19 @@ class AfterRecording:
         chunk.levels, chunk.features, global_, chunk_seed, state
       )
       drawn.append(waveform[:, : chunk.samples])
-    heard = de_emphasise(tf.concat(drawn, 1), self._config.audio.preemphasis)
+    heard = tf.concat(drawn, 1) + self._real_past(levels)
     return tf.clip_by_value(heard, -1.0, 1.0).numpy()
+
+  def _real_past(self, levels):
+    """What pre-emphasis took away: a x_{t-1}, `[1, T]`.
+
+    Of the recording, as its past is the real one; to undo pre-emphasis of the
+    draws by themselves would add up their errors.
+    """
+    seen = pre_emphasise(levels, self._config.audio.preemphasis)
+    return quantization.waveform_from_levels(
+      tf.cast(levels, tf.int32) - tf.cast(seen, tf.int32)
+    )[None]
 
   def _draw_chunk(self, levels, features, global_, seed, state):
     output = self._teacher.output_kind
