@@ -7,6 +7,7 @@ import tensorflow as tf
 from tests.support.miniature import miniature, random_teacher
 from wavenet_tf.networks.conditioning import Conditioning
 from wavenet_tf.networks.teacher import build_teacher
+from wavenet_tf.probability.sampling import Sampling
 from wavenet_tf.signal import quantization
 from wavenet_tf.signal.framing import pad_margin
 from wavenet_tf.speaking.after_recording import AfterRecording
@@ -41,7 +42,8 @@ def test_a_cold_draw_is_the_likeliest_value_of_one_pass(overrides):
     Conditioning(pad_margin(features, config.silence)),
   )
   noise = tf.zeros_like(output.noise([1, 560], tf.constant([0, 0])))
-  expected = output.sample(parameters, noise, 1e-6)[:, :SAMPLES]
+  sampling = Sampling(temperature=1e-6)
+  expected = output.sample(parameters, noise, sampling)[:, :SAMPLES]
   assert found.shape == (1, SAMPLES)
   np.testing.assert_allclose(found, expected, atol=2.0**-14)
 

@@ -62,7 +62,10 @@ def train(folder: pathlib.Path, manifest: Manifest) -> Prosody:
     )
   linguistic = LinguisticFeatures.from_dictionary(manifest.features)
   made_with = manifest.corpus['audio']
-  audio = AudioConfig(made_with['sample_rate_hz'], made_with['hop_samples'])
+  audio = AudioConfig(
+    sample_rate_hz=made_with['sample_rate_hz'],
+    hop_samples=made_with['hop_samples'],
+  )
   data = _examples(folder, manifest, TRAIN, linguistic, audio)
   if not len(data.seconds):
     raise UserError(

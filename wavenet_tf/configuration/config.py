@@ -28,7 +28,7 @@ from wavenet_tf.configuration.networks import (
 )
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(kw_only=True)
 class Config:
   """Everything that defines a run; saved as `<workdir>/config.json`."""
 

@@ -10,7 +10,7 @@ from wavenet_tf.configuration.choices import MEL, TRANSPOSED
 MARGIN_FRAMES = 3
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(kw_only=True)
 class AudioConfig:
   """The waveform and its log-mel front end (`signal/spectra.py`)."""
 
@@ -31,7 +31,7 @@ class AudioConfig:
     return math.log(self.mel_floor)
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(kw_only=True)
 class DataConfig:
   """How a folder of recordings becomes shards (`data/shards/`)."""
 
@@ -65,7 +65,7 @@ class DataConfig:
   shuffle_megabytes: int = 512
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(kw_only=True)
 class ConditioningConfig:
   """What the audio depends on, and its upsampler (`networks/upsampling.py`)."""
 

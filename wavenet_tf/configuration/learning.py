@@ -5,7 +5,7 @@ import dataclasses
 from wavenet_tf.configuration.choices import POWER, SAMPLED
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(kw_only=True)
 class TrainingConfig:
   """One training run: Adam, its schedule, and how often to look."""
 
@@ -26,7 +26,7 @@ class TrainingConfig:
   jit_compile: bool = True
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(kw_only=True)
 class DistillationConfig:
   """Terms of the student's loss (1711.10433 sec. 4), each with a weight.
 
@@ -88,7 +88,7 @@ class DistillationConfig:
     return bool(self.divergence_from_step or self.divergence_ramp_steps)
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(kw_only=True)
 class EvaluationConfig:
   """What `evaluate` and `generate` compute, and in chunks of which length."""
 
