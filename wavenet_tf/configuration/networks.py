@@ -13,7 +13,7 @@ from wavenet_tf.configuration.choices import (
 )
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(kw_only=True)
 class TeacherConfig:
   """The autoregressive WaveNet (1609.03499; sizes of 1711.10433)."""
 
@@ -64,7 +64,7 @@ class TeacherConfig:
     return 1 + (self.kernel_size - 1) * (sum(self.dilations) + 1)
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(kw_only=True)
 class ContextConfig:
   """The teacher's context stack (1609.03499 sec. 2.6).
 
@@ -100,7 +100,7 @@ class ContextConfig:
     return self.pool_samples * frames
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(kw_only=True)
 class StudentConfig:
   """The chain of inverse autoregressive flows (1711.10433 sec. 3)."""
 
@@ -112,6 +112,9 @@ class StudentConfig:
   kernel_size: int = 2
   residual_channels: int = 64
   gate_channels: int = 32
+  # Harmonics of the running phase of F0 that every flow hears beside its
+  # conditioning, predicted from the log-mel; 0: none.
+  phase_harmonics: int = 0
   # The chain starts with total location 0 and this total scale.
   initial_scale: float = 0.05
   # Floor and ceiling of every flow's log-scale.
@@ -132,7 +135,7 @@ class StudentConfig:
     )
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(kw_only=True)
 class ClassifierConfig:
   """The classifier of raw audio (1609.03499 sec. 3.4).
 

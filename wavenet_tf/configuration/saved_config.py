@@ -41,6 +41,7 @@ ADDED: dict[str, object] = {
   'evaluate.redraw_excess': 0.0,
   'evaluate.redraw_tries': 5,
   'evaluate.noise_factor': 1.0,
+  'student.phase_harmonics': 0,
 }
 RENAMED: dict[str, str] = {}
 REMOVED: dict[str, object] = {}

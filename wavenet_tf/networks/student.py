@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 import math
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
@@ -10,9 +11,23 @@ import tensorflow_probability as tfp
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.networks import causal_network, upsampling
 from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.pitch import PitchEstimator
 from wavenet_tf.networks.saving import Configured, registered
 from wavenet_tf.probability import flows
 from wavenet_tf.probability.families import FAMILIES
+from wavenet_tf.signal.phase import initial_phase
+
+
+class StudentState(NamedTuple):
+  """What a chunk leaves to the next.
+
+  Attributes:
+    flows: the state of each flow's network.
+    phase: int32 `[B]`, of the running phase; zero where the flows hear none.
+  """
+
+  flows: tuple[causal_network.NetworkState, ...]
+  phase: tf.Tensor
 
 
 @registered
@@ -23,6 +38,10 @@ class Student(Configured, keras.Model):
   (in units of the scale that the chain starts with there) and log-scale. The
   chain starts near a multiplication by `student.initial_scale`: total location
   0, total scale as stated.
+
+  With `student.phase_harmonics` every flow also hears the running phase of F0
+  (1810.11946's source, beside the conditioning instead of in place of noise):
+  see `pitch.PitchEstimator`, which is trained before the student.
 
   Args:
     config: sizes from `config.student`, upsampling from
@@ -48,6 +67,10 @@ class Student(Configured, keras.Model):
     self.sizes = sizes
     self.family = FAMILIES[sizes.base]
     self.encoder = upsampling.ConditioningEncoder(config, name='encoder')
+    self.pitch = sizes.phase_harmonics and PitchEstimator(config, name='pitch')
+    local_channels = self.encoder.local_channels
+    if self.pitch:
+      local_channels += self.pitch.channels
     chain = len(sizes.flow_layers)
     flow_scale = sizes.initial_scale ** (1.0 / chain)
     # What counts as one at the entrance of flow i, and at the end of the chain.
@@ -64,7 +87,7 @@ class Student(Configured, keras.Model):
         output_bias=[0.0, math.log(flow_scale)],
         output_scale=1e-3,
         input_gain=1.0 / (noise_deviation * self.units[i]),
-        local_channels=self.encoder.local_channels,
+        local_channels=local_channels,
         product_dtype=sizes.product_dtype,
         global_channels=self.encoder.global_channels,
         name=f'flow_{i}',
@@ -74,37 +97,42 @@ class Student(Configured, keras.Model):
 
   def build(self, input_shape: tuple | None = None) -> None:
     self.encoder.build()
+    if self.pitch:
+      self.pitch.build()
     for network in self.networks:
       network.build((None, None, 1))
 
-  def initial_state(
-    self, batch: int | tf.Tensor
-  ) -> tuple[causal_network.NetworkState, ...]:
-    """One state per flow: nothing was heard yet."""
-    return tuple(net.initial_state(batch, 1) for net in self.networks)
+  def initial_state(self, batch: int | tf.Tensor) -> StudentState:
+    """Nothing was heard yet."""
+    return StudentState(
+      tuple(net.initial_state(batch, 1) for net in self.networks),
+      initial_phase(batch),
+    )
 
   def call(self, z: tf.Tensor, conditioning: Conditioning) -> flows.FlowOutput:
     return self.chunk(z, conditioning, self.initial_state(tf.shape(z)[0]))[0]
 
   def chunk(
-    self, z: tf.Tensor, conditioning: Conditioning, states: tuple
-  ) -> tuple[flows.FlowOutput, tuple]:
-    """`call` for a chunk: `FlowOutput` and the next states."""
+    self, z: tf.Tensor, conditioning: Conditioning, state: StudentState
+  ) -> tuple[flows.FlowOutput, StudentState]:
+    """`call` for a chunk: `FlowOutput` and the next state."""
     output, next_states = flows.identity(z), []
-    encoded = self.encoder(conditioning)
-    for i, state in enumerate(states):
-      loc, log_scale, state = self._parameters(
-        i, output.waveform, encoded, state
+    encoded, phase = self._encode(conditioning, state.phase)
+    for i, flow_state in enumerate(state.flows):
+      loc, log_scale, flow_state = self._parameters(
+        i, output.waveform, encoded, flow_state
       )
       output = flows.extend(output, loc, log_scale)
-      next_states.append(state)
-    return output, tuple(next_states)
+      next_states.append(flow_state)
+    return output, StudentState(tuple(next_states), phase)
 
   def flows(
     self, conditioning: Conditioning
   ) -> list[flows.InverseAutoregressiveFlow]:
     """The chain as bijectors, in the order in which noise passes them."""
-    encoded = self.encoder(conditioning)
+    given = conditioning.local if self.pitch else None
+    batch = 1 if given is None else tf.shape(given)[0]
+    encoded, _ = self._encode(conditioning, initial_phase(batch))
     return [
       flows.InverseAutoregressiveFlow(self._function(i, encoded))
       for i in range(len(self.networks))
@@ -121,6 +149,14 @@ class Student(Configured, keras.Model):
     return flows.flow_distribution(
       self.flows(conditioning), self.family.standard(), shape
     )
+
+  def _encode(self, conditioning, phase):
+    """-> what all flows hear, and the running phase after it."""
+    encoded = self.encoder(conditioning)
+    if not self.pitch:
+      return encoded, phase
+    waves, phase = self.pitch(conditioning.local, phase)
+    return encoded.beside(waves), phase
 
   def _function(self, i, encoded):
     """What flow i computes, at once and step by step."""

@@ -11,9 +11,8 @@ import tensorflow as tf
 from wavenet_tf.configuration.choices import MEL
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
-from wavenet_tf.networks.causal_network import NetworkState
 from wavenet_tf.networks.conditioning import Conditioning
-from wavenet_tf.networks.student import Student
+from wavenet_tf.networks.student import Student, StudentState
 from wavenet_tf.signal import emphasis
 from wavenet_tf.signal.framing import pad_margin
 from wavenet_tf.speaking.chunks import Chunk, joined, windows
@@ -43,9 +42,9 @@ def served_inputs(config: Config) -> dict[str, tf.TensorSpec]:
 
 
 class SynthesizerState(NamedTuple):
-  """What a chunk leaves to the next: of each flow, and of de-emphasis."""
+  """What a chunk leaves to the next: of the student, and of de-emphasis."""
 
-  flows: tuple[NetworkState, ...]
+  student: StudentState
   memory: tf.Tensor
 
 
@@ -138,13 +137,13 @@ class Synthesizer:
 
   def _synthesize_chunk(self, window, global_, seeds, first_block, state):
     z = self._noise(seeds, first_block + tf.range(_blocks_of(window)))
-    output, flows = self._student.chunk(
-      z, Conditioning.of(window, global_), state.flows
+    output, student_state = self._student.chunk(
+      z, Conditioning.of(window, global_), state.student
     )
     waveform, memory = emphasis.de_emphasise_chunk(
       output.waveform, self._config.audio.preemphasis, state.memory
     )
-    return Chunk(_clipped(waveform), SynthesizerState(flows, memory))
+    return Chunk(_clipped(waveform), SynthesizerState(student_state, memory))
 
   def _noise(self, seed, blocks):
     """Noise for the flows, `[B, blocks * block samples]`.
