@@ -17,6 +17,7 @@ from wavenet_tf.configuration import presets
 from wavenet_tf.configuration.choices import LINGUISTIC
 from wavenet_tf.configuration.config import Config, flatten, override
 from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.configuration.learning import TrainingConfig
 from wavenet_tf.configuration.saved_config import load_config, save_config
 from wavenet_tf.configuration.validation import existing_run, validate
 from wavenet_tf.learning import checkpoints
@@ -86,7 +87,9 @@ class Run:
       )
     return voice.load_student(self.config, self.workdir)
 
-  def untrained_student(self, teacher) -> student_lib.Student:
+  def untrained_student(
+    self, teacher: teacher_lib.Teacher
+  ) -> student_lib.Student:
     """The student that training starts from."""
     self.seed_initial_weights(self.config.train_student)
     student = student_lib.build_student(self.config)
@@ -94,7 +97,7 @@ class Run:
     student.encoder.set_weights(teacher.encoder.get_weights())
     return student
 
-  def seed_initial_weights(self, settings) -> None:
+  def seed_initial_weights(self, settings: TrainingConfig) -> None:
     """Keras draws the seeds of its initializers from Python's generator.
 
     `keras.utils.set_random_seed` would also change TensorFlow's global seed, on
@@ -131,7 +134,7 @@ class Run:
       self.workdir / 'classifier',
     )
 
-  def listener(self):
+  def listener(self) -> classifier_lib.Classifier | None:
     """The frozen classifier of the perceptual loss, or None without one."""
     settings = self.config.distillation
     if not settings.is_perceptual:

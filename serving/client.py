@@ -8,6 +8,7 @@ nothing of the project: numpy, soundfile, absl-py, and tensorflow-serving-api
 for gRPC.
 """
 
+from collections.abc import Callable, Sequence
 import json
 import sys
 import urllib.error
@@ -93,7 +94,12 @@ def ask_rest(target: str, model: str, signature: str,
   return {name: np.asarray(v, np.float32) for name, v in outputs.items()}
 
 
-def copy(ask, waveform: np.ndarray, seed: int, global_=()) -> np.ndarray:
+def copy(
+  ask: Callable[[str, dict[str, np.ndarray]], dict[str, np.ndarray]],
+  waveform: np.ndarray,
+  seed: int,
+  global_: Sequence[float] = (),
+) -> np.ndarray:
   """float32 `[T]` -> its copy in the model's voice, `[T]`.
 
   Args:
@@ -111,7 +117,7 @@ def copy(ask, waveform: np.ndarray, seed: int, global_=()) -> np.ndarray:
   return audio[0, : len(waveform)]
 
 
-def main(argv):
+def main(argv: list[str]) -> int:
   del argv
   try:
     global_ = [float(number) for number in FLAGS['global'].value]

@@ -257,14 +257,25 @@ def _public_functions(node):
 
 
 @pytest.mark.parametrize(
-  'module', [m for m in MODULES if m.startswith('wavenet_tf')]
+  'module',
+  [
+    module
+    for module in MODULES
+    if module.split('/')[0]
+    in ('wavenet_tf', 'data', 'modes', 'serving', 'train_main')
+  ],
 )
 def test_public_functions_have_type_hints(module):
   for function in _public_functions(ast.parse(MODULES[module].read_text())):
     arguments = function.args
     bare = [
       a.arg
-      for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
+      for a in (
+        *arguments.posonlyargs,
+        *arguments.args,
+        *arguments.kwonlyargs,
+        *filter(None, (arguments.vararg, arguments.kwarg)),
+      )
       if a.annotation is None and a.arg not in ('self', 'cls')
     ]
     assert not bare, f'{function.name}: {bare}'

@@ -72,7 +72,7 @@ def sample_rate_hz(path: pathlib.Path) -> int:
   return _info(path, _read(path)).samplerate
 
 
-def write_wav(path: pathlib.Path, waveform, rate_hz: int) -> None:
+def write_wav(path: pathlib.Path, waveform: np.ndarray, rate_hz: int) -> None:
   """Writes 16-bit mono, a whole file or none; raises `OSError`."""
   levels = quantization.levels_from_waveform(waveform).numpy().astype(np.int16)
   buffer = io.BytesIO()
@@ -157,7 +157,7 @@ def _decode_with_soundfile(info, blob):
 def _tensorflow_io_audio():
   """The module, or None where it is not installed for this TensorFlow."""
   try:
-    import tensorflow_io  # pylint: disable=g-import-not-at-top
+    import tensorflow_io
 
     return tensorflow_io.audio
   except ImportError:
