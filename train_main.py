@@ -14,7 +14,6 @@ import sys
 # TensorFlow's start-up remarks would bury the first line a user should read.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
-# pylint: disable=g-import-not-at-top,wrong-import-position
 from absl import app, flags, logging
 from ml_collections import config_flags
 import tensorflow as tf
@@ -27,8 +26,6 @@ from wavenet_tf.configuration.config import check_fields, Config
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.learning import allocator
 from wavenet_tf.learning.interruption import Interrupted
-
-# pylint: enable=g-import-not-at-top,wrong-import-position
 
 _MODES = (
   'all',

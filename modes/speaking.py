@@ -49,7 +49,7 @@ def generate(run: Run, request: Request) -> None:
   else:
     wishes = {_single_target(wish, pathlib.Path(output)): wish}
   inputs.check(wish._replace(input=request.input), run.told)
-  say = _Voice(run, request)
+  say = _Sayer(run, request)
   bad = []
   for target, one in wishes.items():
     try:
@@ -86,7 +86,7 @@ def _single_target(wish, output):
   return output / ('speech.wav' if wish.text else 'generated.wav')
 
 
-class _Voice:
+class _Sayer:
   """A model that says one wish after the other."""
 
   def __init__(self, run, request):

@@ -45,7 +45,7 @@ class ServedStudent(tf.Module):
     return {'audio': self._synthesizer.synthesize(*map(inputs.get, names))}
 
   @tf.function(autograph=False)
-  def features(self, audio: tf.Tensor) -> dict[str, tf.Tensor]:  # pylint: disable=redefined-outer-name
+  def features(self, audio: tf.Tensor) -> dict[str, tf.Tensor]:
     return {'mel': spectra.log_mel(audio, self._config.audio)}
 
   def signatures(self) -> dict[str, Callable]:
