@@ -74,6 +74,18 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
     'Folder of recordings of a new run (default: the bundled corpus).',
     **here,
   )
+  flags.DEFINE_string(
+    'compare_workdir',
+    None,
+    'figures: a run with another output, whose predictions are set beside.',
+    **here,
+  )
+  _define_flags_of_speech(here)
+  _define_fields(here, argv)
+
+
+def _define_flags_of_speech(here):
+  """What to say, by whom, and where to write it."""
   flags.DEFINE_enum(
     'model',
     'student',
@@ -107,12 +119,6 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
     '<workdir>/samples/<model>).',
     **here,
   )
-  flags.DEFINE_string(
-    'compare_workdir',
-    None,
-    'figures: a run with another output, whose predictions are set beside.',
-    **here,
-  )
   flags.DEFINE_integer(
     'seed',
     0,
@@ -121,6 +127,10 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
     upper_bound=2**31 - 1,
     **here,
   )
+
+
+def _define_fields(here, argv):
+  """`--config.teacher.cycles` and the like, as far as `argv` names them."""
   try:
     check_fields(
       re.findall(r'^--?(?:no)?config\.([\w.]+)', '\n'.join(argv), re.M)
