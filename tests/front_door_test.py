@@ -158,6 +158,7 @@ REFUSALS = {
   lambda v: v.bits(np.zeros(99), MEL): 'found 4 frames, expected 5 for 99',
   lambda v: v.speak(np.zeros([4, 7])): r'features: .*\[4, 7\].*\[frames, 8\]',
   lambda v: v.speak(np.zeros([0, 8])): r'features: .*\[0, 8\]',
+  lambda v: v.speak(np.zeros(99)): r'features: .*\[99\], as of a wave.* 8\]',
   lambda v: v.speak(MEL, seed=-1): 'seed: found -1',
   lambda v: v.speak(MEL, seed=1.0): r'seed: found 1\.0',
   lambda v: v.speak(MEL, model='child'): "model: .*'student' or 'teacher'",

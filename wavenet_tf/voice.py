@@ -41,7 +41,7 @@ def load_run(workdir: str | os.PathLike) -> 'Voice':
   path = workdir / 'config.json'
   if not path.exists():
     raise UserError(
-      f'{path} does not exist; name the --workdir of a run that was trained.'
+      f'{path} does not exist; name the folder of a run that was trained.'
     )
   config = load_config(path)
   has_student = has_checkpoint(workdir / STUDENT)

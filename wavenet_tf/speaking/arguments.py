@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from wavenet_tf.configuration.choices import MEL
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.signal import cleaning, quantization, resampling
@@ -64,6 +65,11 @@ def features(
   Raises:
     UserError: if the models of this configuration are told others.
   """
+  if np.ndim(array) == 1 and config.conditioning.local == MEL:
+    raise UserError(
+      f'features: found the shape {list(np.shape(array))}, as of a waveform; '
+      f'{wanted_features(config)}, by `features(waveform)`.'
+    )
   array = _floats('features', array, range(2, most_axes + 1))
   if array.shape[-1] != config.local_channels or 0 in array.shape[:-1]:
     raise UserError(
