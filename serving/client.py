@@ -104,7 +104,9 @@ def copy(
 
   Args:
     ask: (signature, inputs) -> outputs.
-    waveform: at the model's rate, mono, in [-1, 1].
+    waveform: at the model's rate, mono, in [-1, 1]; without rumble and at the
+      loudness of the recordings, where the run has `data.highpass_hz` and
+      `data.loudness_dbfs`, as the server does not clean it.
     seed: of the noise.
     global_: `[channels]` of a model that has a global vector.
   """
