@@ -8,12 +8,12 @@ python train_main.py --mode=speak --workdir=runs/voice --text='Good morning.'
 
 import os
 import pathlib
+import re
 import sys
 
 # TensorFlow's start-up remarks would bury the first line a user should read.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
-# pylint: disable=g-import-not-at-top,wrong-import-position
 from absl import app, flags, logging
 from ml_collections import config_flags
 import tensorflow as tf
@@ -22,12 +22,10 @@ from data.conditioning import inputs
 from modes import drawing, judging, learning, runs, speaking
 from wavenet_tf.configuration import presets
 from wavenet_tf.configuration.choices import LINGUISTIC
-from wavenet_tf.configuration.config import Config
+from wavenet_tf.configuration.config import check_fields, Config
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.learning import allocator
 from wavenet_tf.learning.interruption import Interrupted
-
-# pylint: enable=g-import-not-at-top,wrong-import-position
 
 _MODES = (
   'all',
@@ -76,6 +74,18 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
     'Folder of recordings of a new run (default: the bundled corpus).',
     **here,
   )
+  flags.DEFINE_string(
+    'compare_workdir',
+    None,
+    'figures: a run with another output, whose predictions are set beside.',
+    **here,
+  )
+  _define_flags_of_speech(here)
+  _define_fields(here, argv)
+
+
+def _define_flags_of_speech(here):
+  """What to say, by whom, and where to write it."""
   flags.DEFINE_enum(
     'model',
     'student',
@@ -109,12 +119,6 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
     '<workdir>/samples/<model>).',
     **here,
   )
-  flags.DEFINE_string(
-    'compare_workdir',
-    None,
-    'figures: a run with another output, whose predictions are set beside.',
-    **here,
-  )
   flags.DEFINE_integer(
     'seed',
     0,
@@ -123,21 +127,25 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
     upper_bound=2**31 - 1,
     **here,
   )
+
+
+def _define_fields(here, argv):
+  """`--config.teacher.cycles` and the like, as far as `argv` names them."""
   try:
-    config_flags.DEFINE_config_dataclass(
-      'config',
-      Config(),
-      'Overrides a field of the preset: --config.teacher.cycles=3. The fields '
-      'are those of wavenet_tf/configuration/, the values of presets.py; what '
-      'is shown here as default belongs to no preset.',
-      sys_argv=argv,
-      **here,
+    check_fields(
+      re.findall(r'^--?(?:no)?config\.([\w.]+)', '\n'.join(argv), re.M)
     )
-  except KeyError as error:  # Raised here for a field that does not exist.
-    sys.exit(
-      f'--config: {error.args[0]}; the fields are those of '
-      'wavenet_tf/configuration/.'
-    )
+  except UserError as error:
+    sys.exit(f'--config.{error}')
+  config_flags.DEFINE_config_dataclass(
+    'config',
+    Config(),
+    'Overrides a field of the preset: --config.teacher.cycles=3. The fields '
+    'are those of wavenet_tf/configuration/, the values of presets.py; what '
+    'is shown here as default belongs to no preset.',
+    sys_argv=argv,
+    **here,
+  )
 
 
 def everything(run: runs.Run, data_dir: str | None) -> None:

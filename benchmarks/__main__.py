@@ -14,7 +14,6 @@ import sys
 # TensorFlow's start-up remarks would bury the tables.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
-# pylint: disable=g-import-not-at-top,wrong-import-position
 from absl import app, flags
 
 from benchmarks.measuring import machine, printing, results
@@ -22,8 +21,6 @@ from benchmarks.peers import sources
 from benchmarks.tables import pinned
 from benchmarks.tables.settings import Settings
 from wavenet_tf.configuration.errors import UserError
-
-# pylint: enable=g-import-not-at-top,wrong-import-position
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer(

@@ -100,7 +100,7 @@ def measure_classifier(run: Run) -> dict:
   return measured
 
 
-def shortened(run: Run, example: Example, seconds: float):
+def shortened(run: Run, example: Example, seconds: float) -> Example:
   """The first seconds of an example, in whole chunks; 0 keeps all of it."""
   chunk = run.config.evaluate.chunk_frames
   hop = run.config.audio.hop_samples

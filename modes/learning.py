@@ -284,3 +284,8 @@ def export(run: Run) -> None:
     )
   path = export_lib.export(run.student(), run.config, run.workdir / 'export')
   print(f'SavedModel: {path}')
+  if run.config.data.highpass_hz or run.config.data.loudness_dbfs:
+    print(
+      'Its signature `features` hears recordings as they are: clean them first '
+      '(data.highpass_hz, data.loudness_dbfs), or take `Voice.features`.'
+    )

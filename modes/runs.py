@@ -17,6 +17,7 @@ from wavenet_tf.configuration import presets
 from wavenet_tf.configuration.choices import LINGUISTIC
 from wavenet_tf.configuration.config import Config, flatten, override
 from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.configuration.learning import TrainingConfig
 from wavenet_tf.configuration.saved_config import load_config, save_config
 from wavenet_tf.configuration.validation import existing_run, validate
 from wavenet_tf.learning import checkpoints
@@ -79,9 +80,16 @@ class Run:
     return voice.load_teacher(self.config, self.workdir)
 
   def student(self) -> student_lib.Student:
+    if not self.config.student.flow_layers:
+      raise UserError(
+        'student.flow_layers: found (), so this run has no student; give its '
+        'flows and train it, or use --model=teacher.'
+      )
     return voice.load_student(self.config, self.workdir)
 
-  def untrained_student(self, teacher) -> student_lib.Student:
+  def untrained_student(
+    self, teacher: teacher_lib.Teacher
+  ) -> student_lib.Student:
     """The student that training starts from."""
     self.seed_initial_weights(self.config.train_student)
     student = student_lib.build_student(self.config)
@@ -89,7 +97,7 @@ class Run:
     student.encoder.set_weights(teacher.encoder.get_weights())
     return student
 
-  def seed_initial_weights(self, settings) -> None:
+  def seed_initial_weights(self, settings: TrainingConfig) -> None:
     """Keras draws the seeds of its initializers from Python's generator.
 
     `keras.utils.set_random_seed` would also change TensorFlow's global seed, on
@@ -126,7 +134,7 @@ class Run:
       self.workdir / 'classifier',
     )
 
-  def listener(self):
+  def listener(self) -> classifier_lib.Classifier | None:
     """The frozen classifier of the perceptual loss, or None without one."""
     settings = self.config.distillation
     if not settings.is_perceptual:
@@ -141,21 +149,36 @@ class Run:
         )
       return self.classifier()
     field = 'distillation.classifier_workdir'
-    workdir = pathlib.Path(settings.classifier_workdir)
-    path = workdir / 'config.json'
-    if not path.exists():
-      raise UserError(
-        f'{field}: {path} does not exist; name the --workdir in which '
-        '--mode=train_classifier was run.'
-      )
-    config = load_config(path)
-    rates = [c.audio.sample_rate_hz for c in (self.config, config)]
-    if rates[0] != rates[1]:
-      raise UserError(
-        f'{field}: the classifier in {workdir} listens at {rates[1]} Hz, '
-        f'expected audio.sample_rate_hz = {rates[0]}; train one at that rate.'
-      )
-    return Run(config, workdir, config).classifier()
+    other = other_run(self, settings.classifier_workdir, field, 'classifier')
+    return other.classifier()
+
+
+def other_run(run: Run, workdir: str, field: str, model: str) -> Run:
+  """A run whose model works on this one's recordings, too.
+
+  Args:
+    run: this one.
+    workdir: of the other.
+    field: the field or flag that names it.
+    model: what is wanted of it: 'teacher' or 'classifier'.
+
+  Raises:
+    UserError: if the folder holds no run, or one at another sample rate.
+  """
+  path = pathlib.Path(workdir, 'config.json')
+  if not path.exists():
+    raise UserError(
+      f'{field}: {path} does not exist; name the --workdir of a run with a '
+      f'trained {model} (--mode=train_{model}).'
+    )
+  config = load_config(path)
+  found, expected = (c.audio.sample_rate_hz for c in (config, run.config))
+  if found != expected:
+    raise UserError(
+      f'{field}: {workdir} is at {found} Hz, expected {expected} Hz '
+      '(audio.sample_rate_hz), as in --workdir; name a run at that rate.'
+    )
+  return Run(config, path.parent, config)
 
 
 def open_run(

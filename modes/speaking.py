@@ -49,11 +49,11 @@ def generate(run: Run, request: Request) -> None:
   else:
     wishes = {_single_target(wish, pathlib.Path(output)): wish}
   inputs.check(wish._replace(input=request.input), run.told)
-  say = _Voice(run, request)
+  write = _Writer(run, request)
   bad = []
   for target, one in wishes.items():
     try:
-      say(one, target)
+      write(one, target)
     except UserError as error:
       if not request.input:
         raise
@@ -86,8 +86,8 @@ def _single_target(wish, output):
   return output / ('speech.wav' if wish.text else 'generated.wav')
 
 
-class _Voice:
-  """A model that says one wish after the other."""
+class _Writer:
+  """Writes what a model says, one wish after the other."""
 
   def __init__(self, run, request):
     self._run = run

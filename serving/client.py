@@ -8,6 +8,7 @@ nothing of the project: numpy, soundfile, absl-py, and tensorflow-serving-api
 for gRPC.
 """
 
+from collections.abc import Callable, Sequence
 import json
 import sys
 import urllib.error
@@ -93,12 +94,19 @@ def ask_rest(target: str, model: str, signature: str,
   return {name: np.asarray(v, np.float32) for name, v in outputs.items()}
 
 
-def copy(ask, waveform: np.ndarray, seed: int, global_=()) -> np.ndarray:
+def copy(
+  ask: Callable[[str, dict[str, np.ndarray]], dict[str, np.ndarray]],
+  waveform: np.ndarray,
+  seed: int,
+  global_: Sequence[float] = (),
+) -> np.ndarray:
   """float32 `[T]` -> its copy in the model's voice, `[T]`.
 
   Args:
     ask: (signature, inputs) -> outputs.
-    waveform: at the model's rate, mono, in [-1, 1].
+    waveform: at the model's rate, mono, in [-1, 1]; without rumble and at the
+      loudness of the recordings, where the run has `data.highpass_hz` and
+      `data.loudness_dbfs`, as the server does not clean it.
     seed: of the noise.
     global_: `[channels]` of a model that has a global vector.
   """
@@ -111,7 +119,7 @@ def copy(ask, waveform: np.ndarray, seed: int, global_=()) -> np.ndarray:
   return audio[0, : len(waveform)]
 
 
-def main(argv):
+def main(argv: list[str]) -> int:
   del argv
   try:
     global_ = [float(number) for number in FLAGS['global'].value]

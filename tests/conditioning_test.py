@@ -492,7 +492,7 @@ def test_a_text_in_phones_that_the_labels_do_not_have(spoken):
 
 
 @pytest.mark.parametrize('fields,words', [
-  ({}, '--mode: this run is conditioned on'),
+  ({}, 'is missing: this run is conditioned on'),
   ({'seconds': 2.0}, r"--seconds: .* 'linguistic'; give --text or --labels"),
   ({'text': 'a', 'seconds': 2.0}, '--text and --seconds: this run'),
   ({'labels': 'x.lab', 'speaker': 'a'}, '--speaker: this run is not'),

@@ -14,6 +14,7 @@ import tensorflow as tf
 from tests.support import trained_run
 from tests.support.miniature import miniature, random_student, random_teacher
 from tests.support.project_imports import MODULES, ROOT
+from tests.support.variants import ALONE, LINGUISTIC, SPEAKER
 import wavenet_tf
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.judging.likelihood import teacher_likelihood
@@ -24,19 +25,6 @@ from wavenet_tf.signal import spectra
 from wavenet_tf.speaking.generation import Generator
 from wavenet_tf.speaking.synthesis import Synthesizer
 from wavenet_tf.voice import load_run, Voice
-
-SPEAKER = {
-  'conditioning__globals': ('speaker',),
-  'conditioning__global_channels': 3,
-}
-LINGUISTIC = {
-  'conditioning__local': 'linguistic',
-  'conditioning__linguistic_channels': 5,
-}
-NONE = {
-  'conditioning__local': 'none',
-  'student__flow_layers': (),
-}
 
 
 @pytest.fixture(scope='module')
@@ -147,7 +135,7 @@ def test_a_global_vector_is_of_all_or_of_each(generator):
 
 
 def test_without_local_conditioning_frames_are_a_length(waveform):
-  config = miniature(**NONE)
+  config = miniature(**ALONE)
   voice = Voice(config, random_teacher(config))
   spoken = voice.speak(np.zeros([5, 0]), seed=1)
   assert spoken.shape == (5 * config.audio.hop_samples,)
@@ -160,12 +148,17 @@ REFUSALS = {
   lambda v: v.features(np.zeros(9, np.int16)): r'waveform: .*int16.*floats',
   lambda v: v.features(np.zeros([1, 1, 9])): r'waveform: .*\[1, 1, 9\]',
   lambda v: v.features(np.zeros(0)): 'waveform: found no samples',
-  lambda v: v.features(np.full(9, 2.0)): r'waveform: .*2, expected \[-1, 1\]',
+  lambda v: v.features(np.full(9, 3.0)): r'waveform: .*3, expected \[-1, 1\]',
+  lambda v: v.features(np.zeros([99, 2])): r'waveform: .*\[99, 2\].*mean\(1\)',
+  lambda v: v.features(np.zeros(99), 7999): r'rate_hz: found 7999, .*= 8000 or',
+  lambda v: v.features(np.zeros(2), 44100): 'waveform: found no samples',
+  lambda v: v.bits(np.zeros(99), rate_hz=4000): 'rate_hz: found 4000',
   lambda v: v.features(np.array([0.0, np.nan])): 'waveform: .*not finite',
   lambda v: v.bits(np.zeros([2, 99])): r'waveform: .*\[2, 99\], .* 1 axes',
   lambda v: v.bits(np.zeros(99), MEL): 'found 4 frames, expected 5 for 99',
   lambda v: v.speak(np.zeros([4, 7])): r'features: .*\[4, 7\].*\[frames, 8\]',
   lambda v: v.speak(np.zeros([0, 8])): r'features: .*\[0, 8\]',
+  lambda v: v.speak(np.zeros(99)): r'features: .*\[99\], as of a wave.* 8\]',
   lambda v: v.speak(MEL, seed=-1): 'seed: found -1',
   lambda v: v.speak(MEL, seed=1.0): r'seed: found 1\.0',
   lambda v: v.speak(MEL, model='child'): "model: .*'student' or 'teacher'",
@@ -265,15 +258,27 @@ def _public_functions(node):
 
 
 @pytest.mark.parametrize(
-  'module', [m for m in MODULES if m.startswith('wavenet_tf')]
+  'module',
+  [
+    module
+    for module in MODULES
+    if module.split('/')[0]
+    in ('wavenet_tf', 'data', 'modes', 'serving', 'train_main')
+  ],
 )
 def test_public_functions_have_type_hints(module):
   for function in _public_functions(ast.parse(MODULES[module].read_text())):
     arguments = function.args
     bare = [
       a.arg
-      for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
-      if a.annotation is None and a.arg not in ('self', 'cls')
+      for a in (
+        *arguments.posonlyargs,
+        *arguments.args,
+        *arguments.kwonlyargs,
+        *filter(None, (arguments.vararg, arguments.kwarg)),
+      )
+      # Those of a Keras layer are Keras's to say.
+      if a.annotation is None and a.arg not in ('self', 'cls', 'kwargs')
     ]
     assert not bare, f'{function.name}: {bare}'
     assert function.returns or function.name == '__init__', function.name

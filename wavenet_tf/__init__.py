@@ -25,8 +25,8 @@ A model of one's own, from a preset:
   True
 
 Names are imported when they are first used, so that `import wavenet_tf` costs
-nothing. Keras knows our classes once one of them was imported: `from wavenet_tf
-import Teacher`, and `keras.models.load_model` reads what `teacher.save` wrote.
+nothing. Keras knows a class once it was imported: after `from wavenet_tf import
+Teacher`, `keras.models.load_model` reads what `teacher.save` wrote.
 """
 
 import importlib

@@ -30,12 +30,10 @@ def _first_chunk(threads, config, cache):
   )
   machine.pin(threads)
   allocator.keep_freed()
-  # pylint: disable=g-import-not-at-top
   from benchmarks.measuring import configurations
   from wavenet_tf.networks.teacher import build_teacher
   from wavenet_tf.speaking.generation import Generator
 
-  # pylint: enable=g-import-not-at-top
   teacher = configurations.randomize(build_teacher(config))
   generator = Generator(teacher, config)
   features = configurations.features(

@@ -8,6 +8,7 @@ and generation call the same functions.
 
 from collections.abc import Iterable, Sequence
 import pathlib
+from typing import Protocol
 
 import numpy as np
 
@@ -30,6 +31,15 @@ from wavenet_tf.signal.framing import frame_count
 
 # The kind of label whose vocabulary a part of the global vector counts in.
 _VOCABULARIES = {SPEAKER: 'speakers', TAGS: 'tags'}
+
+
+class Prepared(Protocol):
+  """What a `manifest.Manifest` says of conditioning."""
+
+  @property
+  def features(self) -> dict: ...
+  @property
+  def vocabularies(self) -> dict[str, list[str]]: ...
 
 
 class FeatureExtractor:
@@ -92,11 +102,13 @@ class FeatureExtractor:
     return cls(config, vocabularies, vector_channels, linguistic)
 
   @classmethod
-  def from_manifest(cls, manifest, config: Config) -> 'FeatureExtractor':
+  def from_manifest(
+    cls, manifest: Prepared, config: Config
+  ) -> 'FeatureExtractor':
     """That of a prepared corpus.
 
     Args:
-      manifest: a `manifest.Manifest`.
+      manifest: of the corpus.
       config: of the run that uses it.
 
     Raises:

@@ -106,12 +106,17 @@ def check(wish: Wish, told: FeatureExtractor) -> None:
   usable = {MEL: ('input',), NONE: ('seconds',)}.get(
     local, ('text', 'labels', 'input')
   )
-  if len(given) != 1 or given[0] not in usable:
+  wanted = ' or '.join(f'--{name}' for name in usable)
+  if not given:
     raise UserError(
-      f'{" and ".join(f"--{name}" for name in given) or "--mode"}: this run is '
-      f'conditioned on conditioning.local = {local!r}; give '
-      f'{" or ".join(f"--{name}" for name in usable)}, and nothing else of '
-      '--input, --labels, --text, --seconds.'
+      f'{wanted} is missing: this run is conditioned on conditioning.local = '
+      f'{local!r}; say by that flag what is to be heard.'
+    )
+  if len(given) > 1 or given[0] not in usable:
+    raise UserError(
+      f'{" and ".join(f"--{name}" for name in given)}: this run is '
+      f'conditioned on conditioning.local = {local!r}; give {wanted}, and '
+      'nothing else of --input, --labels, --text, --seconds.'
     )
   audio = told.config.audio
   shortest = audio.hop_samples / audio.sample_rate_hz

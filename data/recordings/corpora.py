@@ -43,7 +43,14 @@ class Utterance(NamedTuple):
 
 
 class Corpus(NamedTuple):
-  layout: str  # 'ljspeech', 'vctk', 'pattern' or 'folder'
+  """The recordings of a folder.
+
+  Attributes:
+    layout: as it was recognised: 'ljspeech', 'vctk', 'pattern' or 'folder'.
+    utterances: by name.
+  """
+
+  layout: str
   utterances: list[Utterance]
 
 

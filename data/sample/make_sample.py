@@ -143,7 +143,7 @@ def _question(name, pattern, items):
   return f'QS "{name}" {{{patterns}}}\n'
 
 
-def main():
+def main() -> None:
   for folder in 'wavs', 'lab':
     (_FOLDER / folder).mkdir(exist_ok=True)
   random = np.random.default_rng(0)

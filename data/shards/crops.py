@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from data.shards.example import Example
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.signal.emphasis import pre_emphasise
@@ -40,7 +41,9 @@ class FrameLabels(NamedTuple):
   kind: str
   frame_samples: int
 
-  def of(self, example, start, samples):
+  def of(
+    self, example: Example, start: int | tf.Tensor, samples: int
+  ) -> tf.Tensor:
     """Ids at the centres of a crop's frames, int32 `[F]`; -1 where none is.
 
     Args:
@@ -84,7 +87,9 @@ class Crops:
   def frames(self) -> int:
     return self.samples // self.hop
 
-  def at_random(self, example, seed, n) -> Batch:
+  def at_random(
+    self, example: Example, seed: int | tf.Tensor, n: tf.Tensor
+  ) -> Batch:
     """Crop n of a stream: where it begins depends on the seed and n alone."""
     past = self.past_samples // self.hop
     latest = tf.shape(example.features)[0] - (self.frames - past)
@@ -106,7 +111,7 @@ class Crops:
     channels = self.config.conditioning.global_channels
     return crop._replace(global_=tf.ensure_shape(crop.global_, [channels]))
 
-  def in_order(self, example) -> list[Batch]:
+  def in_order(self, example: Example) -> list[Batch]:
     """Consecutive crops of a whole utterance; what is left over is dropped."""
     last = max(len(example.features) - self.frames, 0)
     levels, features = self._levels(example), self._with_margin(example)

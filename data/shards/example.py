@@ -48,7 +48,7 @@ def serialize(example: Example) -> bytes:
   ).SerializeToString()
 
 
-def parse(record, channels: int) -> Example:
+def parse(record: tf.Tensor, channels: int) -> Example:
   """Inverse of `serialize` as TensorFlow operations."""
   spec = tf.io.FixedLenFeature([], tf.string)
   names = ['name', 'levels', 'features', 'global']

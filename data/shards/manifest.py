@@ -8,7 +8,7 @@ never read before it was compared with it.
 import hashlib
 import json
 import pathlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from wavenet_tf.configuration.corpus import AudioConfig
 from wavenet_tf.configuration.errors import UserError
@@ -58,7 +58,8 @@ class Manifest(NamedTuple):
     return next(u for u in self.utterances if u['name'] == name)
 
 
-def make_manifest(**fields) -> Manifest:
+def make_manifest(**fields: Any) -> Manifest:
+  """Of this version; all other attributes are given."""
   return Manifest(version=_VERSION, **fields)
 
 
@@ -121,6 +122,7 @@ def _verify(path, digest):
     )
 
 
-def sha256(path):
+def sha256(path: pathlib.Path) -> str:
+  """Of a whole file, hexadecimal."""
   with path.open('rb') as file:
     return hashlib.file_digest(file, 'sha256').hexdigest()

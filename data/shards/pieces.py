@@ -45,13 +45,13 @@ def is_piece(name: str) -> bool:
   return re.search(r'#\d{3,}$', name) is not None
 
 
-def trains(config, side):
+def trains(config: Config, side: str) -> bool:
   """Whether a recording, or the beginning of it where it is cut, trains."""
   cuts = config.data.piece_seconds and config.data.split == 'random'
-  return cuts or side == TRAIN
+  return bool(cuts) or side == TRAIN
 
 
-def piece_sides(config, count):
+def piece_sides(config: Config, count: int) -> list[str]:
   """The end of a recording that was cut validates, whatever its own side."""
   if count < 2 or config.data.split != 'random':
     return [''] * count

@@ -39,7 +39,9 @@ class LinguisticFeatures:
     features.frames(labels, frames=200, audio=config.audio)  # [200, channels]
   """
 
-  def __init__(self, questions: QuestionSet, low, high):
+  def __init__(
+    self, questions: QuestionSet, low: Sequence[float], high: Sequence[float]
+  ):
     self.questions = questions
     self.low = np.array(low, np.float64)
     self.high = np.array(high, np.float64)

@@ -239,7 +239,7 @@ def _stop(error, status):
   sys.exit(status)
 
 
-def main():
+def main() -> None:
   try:
     spoken = _speak_here(sys.stdin.buffer.read().decode())
   except NotInstalled as error:

@@ -14,6 +14,12 @@ from wavenet_tf.configuration.learning import DistillationConfig
 from wavenet_tf.probability.flows import FlowOutput
 from wavenet_tf.signal import spectra
 
+# -100 dB: what is quieter is silence, and silences are equal.
+_LOWEST_MAGNITUDE = 1e-5
+# Each bin of white noise at about -50 dBFS: a recording that is quieter has no
+# power to be relative to, and one silent crop must not own the gradient.
+_QUIET_MAGNITUDE = 3e-4
+
 
 def sampled_cross_entropy(
   log_density: Callable, student: FlowOutput, noise: tf.Tensor
@@ -122,13 +128,6 @@ def _feature(magnitude, settings):
   if settings.power_feature == LOG:
     return tf.math.log(tf.maximum(magnitude, _LOWEST_MAGNITUDE))
   return magnitude
-
-
-# -100 dB: what is quieter is silence, and silences are equal.
-_LOWEST_MAGNITUDE = 1e-5
-# Each bin of white noise at about -50 dBFS: a recording that is quieter has no
-# power to be relative to, and one silent crop must not own the gradient.
-_QUIET_MAGNITUDE = 3e-4
 
 
 def _band_weights(bins, settings, sample_rate_hz):

@@ -95,59 +95,62 @@ def student_objective(
       )
 
     loss, metrics = 0.0, {}
-    if settings.divergence_weight:
-      divergence = divergence_under(conditioning)
-      metrics.update(_where_weighted(share, divergence.metrics()))
-      loss += settings.divergence_weight * share * divergence.objective
-    if settings.log_scale_floor_weight:
-      metrics['log_scale_floor_loss'] = losses.log_scale_floor_loss(
-        output.log_scale, settings.log_scale_floor
-      )
-      loss += (
-        settings.log_scale_floor_weight
-        * (1.0 - share)
-        * metrics['log_scale_floor_loss']
-      )
-    for name, (weight, term) in _heard_terms(
-      settings, waveform, recording, sample_rate_hz, classifier
-    ).items():
-      metrics[name] = term
+    for weight, term, shown in (
+      *_divergence_terms(
+        settings, share, output, divergence_under, conditioning
+      ),
+      *_heard_terms(settings, waveform, recording, sample_rate_hz, classifier),
+      *_contrastive_terms(settings, share, divergence_under, conditioning),
+    ):
       loss += weight * term
-    if settings.contrastive_weight:
-      # The same waveform and draws; only the teacher is told something else.
-      other = divergence_under(conditioning.rolled())
-      metrics.update(
-        _where_weighted(share, {'kl_under_other_conditioning': other.kl})
-      )
-      loss -= settings.contrastive_weight * share * other.kl
+      metrics.update(shown)
     return loss, metrics
 
   return objective
 
 
+# Terms of the student's loss: weight, value, and what is shown of it.
+
+
+def _divergence_terms(settings, share, output, divergence_under, conditioning):
+  """The divergence, and what stands in for it while its share is small."""
+  if settings.divergence_weight:
+    divergence = divergence_under(conditioning)
+    shown = _where_weighted(share, divergence.metrics())
+    yield settings.divergence_weight * share, divergence.objective, shown
+  if settings.log_scale_floor_weight:
+    loss = losses.log_scale_floor_loss(
+      output.log_scale, settings.log_scale_floor
+    )
+    weight = settings.log_scale_floor_weight * (1.0 - share)
+    yield weight, loss, {'log_scale_floor_loss': loss}
+
+
 def _heard_terms(settings, waveform, recording, sample_rate_hz, classifier):
-  """Losses that compare what is heard: name -> weight and value."""
-  terms = {}
+  """Losses that compare what is heard."""
   if settings.power_weight:
-    terms['power_loss'] = (
-      settings.power_weight,
-      losses.power_loss(waveform, recording, settings, sample_rate_hz),
-    )
+    loss = losses.power_loss(waveform, recording, settings, sample_rate_hz)
+    yield settings.power_weight, loss, {'power_loss': loss}
   if settings.stft_weight:
-    terms['stft_loss'] = (
-      settings.stft_weight,
-      losses.stft_loss(waveform, recording, settings),
-    )
+    loss = losses.stft_loss(waveform, recording, settings)
+    yield settings.stft_weight, loss, {'stft_loss': loss}
   if settings.is_perceptual:
     heard = classifier.activations(waveform)
     wanted = classifier.activations(recording)
-    for name, weight, loss in (
-      ('style_loss', settings.style_weight, losses.style_loss),
-      ('feature_loss', settings.feature_weight, losses.feature_loss),
-    ):
-      if weight:
-        terms[name] = weight, loss(heard, wanted)
-  return terms
+    if settings.style_weight:
+      loss = losses.style_loss(heard, wanted)
+      yield settings.style_weight, loss, {'style_loss': loss}
+    if settings.feature_weight:
+      loss = losses.feature_loss(heard, wanted)
+      yield settings.feature_weight, loss, {'feature_loss': loss}
+
+
+def _contrastive_terms(settings, share, divergence_under, conditioning):
+  """The same waveform and draws; only the teacher is told something else."""
+  if settings.contrastive_weight:
+    kl = divergence_under(conditioning.rolled()).kl
+    shown = _where_weighted(share, {'kl_under_other_conditioning': kl})
+    yield -settings.contrastive_weight * share, kl, shown
 
 
 def divergence_share(

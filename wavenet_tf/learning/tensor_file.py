@@ -26,6 +26,10 @@ FORMAT = 1
 
 _SUFFIXES = '.index', '.data-00000-of-00001'
 _SHOWN = 3
+# How release 0.3.0 ended a name, and one that each of its files has; between it
+# and 0.4.0 there were vectors without a name for any weight.
+_ATTRIBUTE = '/.ATTRIBUTES/VARIABLE_VALUE'
+_OF_0_3 = f'weights/0{_ATTRIBUTE}'
 
 
 def write(prefix: pathlib.Path, tensors: dict[str, tf.Tensor]) -> None:
@@ -79,7 +83,8 @@ def read(
 
   Raises:
     UserError: if the file is of a format that this release does not know, or
-      if a tensor of these kinds is missing, unknown or of another shape.
+      if a tensor of these kinds is missing, unknown or of another shape or
+      type.
     tf.errors.OpError, IndexError: if the file is damaged.
   """
   reader = tf.train.load_checkpoint(str(prefix))
@@ -112,7 +117,7 @@ def _check_same(prefix, found, expected):
       for name in sorted(found)
       if name not in expected and _kind(name) in kinds
     ],
-    'of another shape': [
+    'of another shape or type': [
       f'{name}, {found[name]} instead of {wanted}'
       for name, wanted in expected.items()
       if found.get(name, wanted) != wanted
@@ -152,11 +157,6 @@ def _stored_names(prefix, reader, shapes, like):
       'use the release that wrote it or a later one, or another --workdir.'
     )
   return {name: name for name in like}
-
-
-_ATTRIBUTE = '/.ATTRIBUTES/VARIABLE_VALUE'
-# Between it and 0.4.0 there were vectors without a name for any weight.
-_OF_0_3 = f'weights/0{_ATTRIBUTE}'
 
 
 def _names_of_release_0_3(like):

@@ -13,6 +13,9 @@ from wavenet_tf.signal import quantization
 
 tfd = tfp.distributions
 
+# From this bin width on, in scales, a difference of two tails is precise.
+_WIDE_BIN = 0.25
+
 
 def quantize(
   waveform: tf.Tensor, levels: int = quantization.LEVELS
@@ -221,10 +224,6 @@ class DiscretizedGaussian(Discretized):
 
   def _sample_n(self, n, seed=None):
     return _sample(self, tfd.Normal(0.0, 1.0), n, seed)
-
-
-# From this bin width on, in scales, a difference of two tails is precise.
-_WIDE_BIN = 0.25
 
 
 def _log_narrow_bin(distance, width):

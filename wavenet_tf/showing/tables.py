@@ -17,32 +17,7 @@ def rows(results: dict, workdir: pathlib.Path) -> list[Row]:
     ),
     ('teacher', f'{results["teacher_parameters"]:,} parameters'),
   ]
-  bits = f'{results["teacher_bits_per_sample"]:.3f}'
-  if results['output'] == MU_LAW:
-    found.append(
-      (
-        'teacher likelihood',
-        f'{bits} bits per {_seen(results)}mu-law code, {_given(results)}',
-      )
-    )
-  elif results['bits'] < 16:
-    # Not to be compared with a coder of 16-bit samples.
-    found.append(
-      (
-        'teacher likelihood',
-        f'{bits} bits per {_seen(results)}{results["bits"]}-bit sample, '
-        f'{_given(results)}',
-      )
-    )
-  else:
-    flac = f'{results["flac_bits_per_sample"]:.3f}'
-    found += [
-      (
-        'teacher likelihood',
-        f'{bits} bits per {_seen(results)}sample, {_given(results)}',
-      ),
-      ('flac -8, same samples', f'{flac} bits per sample'),
-    ]
+  found += _likelihood_rows(results)
   if 'student_at_end' in results:
     start, end = (results[f'student_at_{w}']['kl'] for w in ('start', 'end'))
     found += [
@@ -69,6 +44,26 @@ def rows(results: dict, workdir: pathlib.Path) -> list[Row]:
   )
   if versions:
     found.append(('SavedModel', str(versions[-1])))
+  return found
+
+
+def _likelihood_rows(results):
+  """Bits of what the output has mass on; of 16-bit samples, flac's beside."""
+  what = f'{results["bits"]}-bit sample'
+  if results['output'] == MU_LAW:
+    what = 'mu-law code'
+  elif results['bits'] == 16:
+    what = 'sample'
+  bits = f'{results["teacher_bits_per_sample"]:.3f}'
+  found = [
+    (
+      'teacher likelihood',
+      f'{bits} bits per {_seen(results)}{what}, {_given(results)}',
+    )
+  ]
+  if what == 'sample':  # Of fewer bits it is not to be compared with a coder.
+    flac = f'{results["flac_bits_per_sample"]:.3f}'
+    found.append(('flac -8, same samples', f'{flac} bits per sample'))
   return found
 
 

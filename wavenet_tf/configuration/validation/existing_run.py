@@ -66,10 +66,10 @@ def check_same_run(
       continue
     if before[field] != value and field not in RESUMABLE_FIELDS:
       models = _MODELS_OF_A_SECTION.get(field.split('.')[0], ())
-      copied = f', or a copy of it without {" and ".join(models)}/'
+      folders = ' and '.join(f'{model}/' for model in models)
+      copied = f', or a copy of this one without {folders}' if models else ''
       raise UserError(
         f'{field}: found {value}, but {workdir} was made with '
-        f'{before[field]}; use that value (without --preset, '
-        f'a run takes its own), or another --workdir'
-        f'{copied if models else ""}.'
+        f'{before[field]}; leave the field and --preset out, as a run keeps '
+        f'its own, or give another --workdir{copied}.'
       )

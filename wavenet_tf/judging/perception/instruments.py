@@ -107,7 +107,7 @@ def _is_installed(package):
 
 def _pesq(recorded, copied):
   """ITU-T P.862.2, wide band."""
-  import pesq  # pylint: disable=g-import-not-at-top
+  import pesq
 
   too_long = len(recorded) > _LONGEST_PESQ_SECONDS * SAMPLE_RATE_HZ
   if too_long or not (recorded.any() and copied.any()):
@@ -124,7 +124,7 @@ def _pesq(recorded, copied):
 
 def _stoi(recorded, copied):
   """Taal et al. 2011, the original, not the extended one."""
-  import pystoi  # pylint: disable=g-import-not-at-top
+  import pystoi
 
   with warnings.catch_warnings():
     # Of less than 0.4 s of speech it warns, and returns no measurement.
@@ -149,7 +149,7 @@ def _recognise(waveform):
 
 @functools.cache
 def _decoder():
-  import pocketsphinx  # pylint: disable=g-import-not-at-top
+  import pocketsphinx
 
   return pocketsphinx.Decoder(samprate=SAMPLE_RATE_HZ, loglevel='FATAL')
 

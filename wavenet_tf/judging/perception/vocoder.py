@@ -31,7 +31,7 @@ class Frames(NamedTuple):
 
 def analyse(waveform: np.ndarray, sample_rate_hz: int) -> Frames:
   """Floats `[T]` -> `Frames`; wants pyworld."""
-  import pyworld  # pylint: disable=g-import-not-at-top
+  import pyworld
 
   x = np.ascontiguousarray(waveform, np.float64)
   f0, times = pyworld.dio(
