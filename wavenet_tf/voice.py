@@ -102,7 +102,10 @@ class Voice:
     self.student = student
 
   def features(self, waveform: np.ndarray) -> np.ndarray:
-    """The log-mel that a recording is copied from.
+    """The log-mel that a recording is copied from, as shards would hold it.
+
+    The recording is made 16-bit and cleaned first, as preparation does it
+    (`data.highpass_hz`, `data.loudness_dbfs`).
 
     Args:
       waveform: float `[T]` or `[B, T]` in [-1, 1], at
@@ -122,9 +125,12 @@ class Voice:
         f'a recording alone, expected {MEL!r}; '
         f'{given.wanted_features(self.config)}.'
       )
-    waveform = given.recording(waveform)
-    mel = spectra.log_mel(np.atleast_2d(waveform), self.config.audio).numpy()
-    return mel if waveform.ndim == 2 else mel[0]
+    levels = given.recording(waveform, self.config)
+    mel = spectra.log_mel(
+      quantization.waveform_from_levels(np.atleast_2d(levels)),
+      self.config.audio,
+    ).numpy()
+    return mel if levels.ndim == 2 else mel[0]
 
   def speak(
     self,
@@ -183,15 +189,16 @@ class Voice:
     """How many bits per sample the teacher needs for a recording.
 
     Each sample counts in its full context, on the grid of the teacher's output
-    (16 bits by default, comparable with flac).
+    (16 bits by default, comparable with flac). The recording is cleaned first,
+    as in `features`.
 
     Args:
       waveform: float `[T]` in [-1, 1], at `config.audio.sample_rate_hz`.
       features: float `[ceil(T / hop), channels]`; None: those of `waveform`.
       global_vector: float `[channels]`, as in `speak`.
     """
-    waveform = given.recording(waveform, most_axes=1)
-    frames = framing.frame_count(len(waveform), self.config.audio.hop_samples)
+    levels = given.recording(waveform, self.config, most_axes=1)
+    frames = framing.frame_count(len(levels), self.config.audio.hop_samples)
     if features is None and self.config.conditioning.local == NONE:
       features = np.zeros([frames, 0], np.float32)
     elif features is None:
@@ -200,10 +207,9 @@ class Voice:
     if len(features) != frames:
       raise UserError(
         f'features: found {len(features)} frames, expected {frames} for '
-        f'{len(waveform)} samples, one for every audio.hop_samples = '
+        f'{len(levels)} samples, one for every audio.hop_samples = '
         f'{self.config.audio.hop_samples}.'
       )
-    levels = quantization.levels_from_waveform(waveform).numpy()
     nats = self._score(
       _Recording(levels, features),
       given.global_vectors(global_vector, self.config, rows=1),

@@ -69,21 +69,6 @@ def load(path: pathlib.Path, sample_rate_hz: int) -> np.ndarray:
   ).astype(np.int16)
 
 
-def at_loudness(levels: np.ndarray, loudness_dbfs: float) -> np.ndarray:
-  """16-bit levels at another RMS level; peaks beyond full scale are clipped.
-
-  Args:
-    levels: int16 `[T]`.
-    loudness_dbfs: `data.loudness_dbfs`; 0 keeps their own.
-  """
-  if not loudness_dbfs:
-    return levels
-  waveform = quantization.waveform_from_levels(levels).numpy()
-  decibels = loudness_dbfs - quantization.rms_dbfs(waveform)
-  louder = quantization.levels_from_waveform(waveform * 10 ** (decibels / 20))
-  return louder.numpy().astype(np.int16)
-
-
 def sample_rate_hz(path: pathlib.Path) -> int:
   """The rate that a file's header states."""
   return _info(path, _read(path)).samplerate

@@ -6,10 +6,21 @@ import numpy as np
 
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.signal import cleaning, quantization
 
 
-def recording(waveform: np.ndarray, most_axes: int = 2) -> np.ndarray:
-  """Float32 `[T]` or `[B, T]` in [-1, 1].
+def recording(
+  waveform: np.ndarray, config: Config, most_axes: int = 2
+) -> np.ndarray:
+  """A recording as preparation would keep it: its 16-bit levels, cleaned.
+
+  Args:
+    waveform: float `[T]` or `[B, T]` in [-1, 1].
+    config: sections `audio` and `data`.
+    most_axes: 1, where there may be one recording only.
+
+  Returns:
+    int16 levels `[T]` or `[B, T]`.
 
   Raises:
     UserError: if it is something else.
@@ -23,7 +34,9 @@ def recording(waveform: np.ndarray, most_axes: int = 2) -> np.ndarray:
       f'waveform: found samples up to {loudest:g}, expected [-1, 1]; divide '
       'by the full scale, such as 32768 for 16 bits.'
     )
-  return waveform
+  levels = quantization.levels_from_waveform(waveform).numpy().astype(np.int16)
+  cleaned = [cleaning.clean(row, config) for row in np.atleast_2d(levels)]
+  return np.reshape(cleaned, levels.shape)
 
 
 def features(
