@@ -1,5 +1,7 @@
 """What is cleaned of a recording, and that all who hear one clean alike."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from data.shards.records import read_examples
 from data.shards.splits import TRAIN
 from tests.support.compilation import eagerly
 from tests.support.miniature import miniature, random_teacher
-from tests.support.recordings import RATE, write_corpus
+from tests.support.recordings import RATE, speech_like, write, write_corpus
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.judging.likelihood import teacher_likelihood
 from wavenet_tf.signal import cleaning, quantization
@@ -88,6 +90,28 @@ def test_a_voice_hears_a_raw_recording_as_shards_hold_it(cleaned):
   with eagerly():
     expected = teacher_likelihood(voice.teacher, config, [example])
     assert voice.bits(raw) == pytest.approx(expected.bits_per_sample, rel=1e-5)
+
+
+def test_a_voice_hears_another_rate_as_files_of_it_are_heard(cleaned, tmp_path):
+  config, *_ = cleaned
+  voice = Voice(config, random_teacher(config))
+  levels = speech_like(0.5, rate=22050)
+  path = write(tmp_path / 'a.wav', levels, 22050)
+  at_rate = copies.load(path, config)
+  found = voice.features(levels / quantization.FULL_SCALE, 22050)
+  plain = dataclasses.replace(config.data, highpass_hz=0.0, loudness_dbfs=0.0)
+  expected = Voice(
+    dataclasses.replace(config, data=plain), voice.teacher
+  ).features(at_rate / quantization.FULL_SCALE)
+  np.testing.assert_array_equal(found, expected)
+
+
+def test_what_overshoots_a_little_is_clipped():
+  config = miniature()
+  voice = Voice(config, random_teacher(config))
+  np.testing.assert_array_equal(
+    voice.features(np.full(400, 1.1)), voice.features(np.full(400, 1.0))
+  )
 
 
 @pytest.mark.parametrize(('value', 'words'), [(4000.0, '4000'), (-1.0, '')])
