@@ -21,6 +21,8 @@ from tests.support.miniature import (
   random_student,
   random_teacher,
 )
+from tests.support.recordings import features_of
+from tests.support.variants import CONTEXT
 from wavenet_tf.configuration.config import override
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.configuration.errors import UserError
@@ -275,24 +277,8 @@ def test_health_is_that_of_what_is_heard(generator):
 # What speaks says x.
 
 
-def features_of(config, frames):
-  return tf.random.stateless_normal(
-    [2, frames, config.audio.mel_bins], [3, 4], -5.0, 2.0
-  )
-
-
 def with_and_without(**overrides):
   return miniature(audio__preemphasis=A, **overrides), miniature(**overrides)
-
-
-CONTEXT = {
-  'context__cycles': 1,
-  'context__layers_per_cycle': 2,
-  'context__residual_channels': 6,
-  'context__gate_channels': 5,
-  'context__pool_samples': 10,
-  'context__channels': 4,
-}
 
 
 @pytest.mark.parametrize('context', [{}, CONTEXT], ids=['alone', 'context'])

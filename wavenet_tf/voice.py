@@ -63,11 +63,6 @@ def load_teacher(config: Config, workdir: pathlib.Path) -> Teacher:
 
 def load_student(config: Config, workdir: pathlib.Path) -> Student:
   """As `load_teacher`."""
-  if not config.student.flow_layers:
-    raise UserError(
-      'student.flow_layers: found (), so this run has no student; give its '
-      'flows and train it, or use --model=teacher.'
-    )
   return load_average(build_student(config), workdir / STUDENT)
 
 
