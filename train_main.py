@@ -8,6 +8,7 @@ python train_main.py --mode=speak --workdir=runs/voice --text='Good morning.'
 
 import os
 import pathlib
+import re
 import sys
 
 # TensorFlow's start-up remarks would bury the first line a user should read.
@@ -22,7 +23,7 @@ from data.conditioning import inputs
 from modes import drawing, judging, learning, runs, speaking
 from wavenet_tf.configuration import presets
 from wavenet_tf.configuration.choices import LINGUISTIC
-from wavenet_tf.configuration.config import Config
+from wavenet_tf.configuration.config import check_fields, Config
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.learning import allocator
 from wavenet_tf.learning.interruption import Interrupted
@@ -124,20 +125,20 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
     **here,
   )
   try:
-    config_flags.DEFINE_config_dataclass(
-      'config',
-      Config(),
-      'Overrides a field of the preset: --config.teacher.cycles=3. The fields '
-      'are those of wavenet_tf/configuration/, the values of presets.py; what '
-      'is shown here as default belongs to no preset.',
-      sys_argv=argv,
-      **here,
+    check_fields(
+      re.findall(r'^--?(?:no)?config\.([\w.]+)', '\n'.join(argv), re.M)
     )
-  except KeyError as error:  # Raised here for a field that does not exist.
-    sys.exit(
-      f'--config: {error.args[0]}; the fields are those of '
-      'wavenet_tf/configuration/.'
-    )
+  except UserError as error:
+    sys.exit(f'--config.{error}')
+  config_flags.DEFINE_config_dataclass(
+    'config',
+    Config(),
+    'Overrides a field of the preset: --config.teacher.cycles=3. The fields '
+    'are those of wavenet_tf/configuration/, the values of presets.py; what '
+    'is shown here as default belongs to no preset.',
+    sys_argv=argv,
+    **here,
+  )
 
 
 def everything(run: runs.Run, data_dir: str | None) -> None:

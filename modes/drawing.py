@@ -1,12 +1,10 @@
 """Figures of the argument, drawn from a run."""
 
-import pathlib
 import sys
 
 from data.shards.splits import TRAIN
-from modes.runs import Run
+from modes.runs import other_run, Run
 from wavenet_tf.configuration.errors import UserError
-from wavenet_tf.configuration.saved_config import load_config
 from wavenet_tf.learning.checkpoints import has_checkpoint
 from wavenet_tf.showing.figures import pages as figures_lib
 
@@ -28,7 +26,8 @@ def figures(run: Run, compare_workdir: str | None) -> None:
   example = run.validation(1)[0]
   other = None
   if compare_workdir:
-    other = _source(_compared_run(run, compare_workdir), example.name)
+    compared = other_run(run, compare_workdir, '--compare_workdir', 'teacher')
+    other = _source(compared, example.name)
   recordings = run.spread(TRAIN, _MOST_RECORDINGS)
   folder = run.workdir / 'figures'
   pictures = figures_lib.draw(
@@ -39,24 +38,6 @@ def figures(run: Run, compare_workdir: str | None) -> None:
     other,
   )
   print(f'{len(pictures)} figures: {folder / "index.html"}')
-
-
-def _compared_run(run, compare_workdir):
-  workdir = pathlib.Path(compare_workdir)
-  path = workdir / 'config.json'
-  if not path.exists():
-    raise UserError(
-      f'--compare_workdir: {path} does not exist; name the --workdir of a run '
-      'with a trained teacher.'
-    )
-  config = load_config(path)
-  rates = [c.audio.sample_rate_hz for c in (run.config, config)]
-  if rates[0] != rates[1]:
-    raise UserError(
-      f'--compare_workdir: {workdir} is at {rates[1]} Hz, expected {rates[0]} '
-      'as in --workdir; compare runs on the same recordings.'
-    )
-  return Run(config, workdir, config)
 
 
 def _source(run, name):

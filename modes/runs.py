@@ -79,6 +79,11 @@ class Run:
     return voice.load_teacher(self.config, self.workdir)
 
   def student(self) -> student_lib.Student:
+    if not self.config.student.flow_layers:
+      raise UserError(
+        'student.flow_layers: found (), so this run has no student; give its '
+        'flows and train it, or use --model=teacher.'
+      )
     return voice.load_student(self.config, self.workdir)
 
   def untrained_student(self, teacher) -> student_lib.Student:
@@ -141,21 +146,36 @@ class Run:
         )
       return self.classifier()
     field = 'distillation.classifier_workdir'
-    workdir = pathlib.Path(settings.classifier_workdir)
-    path = workdir / 'config.json'
-    if not path.exists():
-      raise UserError(
-        f'{field}: {path} does not exist; name the --workdir in which '
-        '--mode=train_classifier was run.'
-      )
-    config = load_config(path)
-    rates = [c.audio.sample_rate_hz for c in (self.config, config)]
-    if rates[0] != rates[1]:
-      raise UserError(
-        f'{field}: the classifier in {workdir} listens at {rates[1]} Hz, '
-        f'expected audio.sample_rate_hz = {rates[0]}; train one at that rate.'
-      )
-    return Run(config, workdir, config).classifier()
+    other = other_run(self, settings.classifier_workdir, field, 'classifier')
+    return other.classifier()
+
+
+def other_run(run: Run, workdir: str, field: str, model: str) -> Run:
+  """A run whose model works on this one's recordings, too.
+
+  Args:
+    run: this one.
+    workdir: of the other.
+    field: the field or flag that names it.
+    model: what is wanted of it: 'teacher' or 'classifier'.
+
+  Raises:
+    UserError: if the folder holds no run, or one at another sample rate.
+  """
+  path = pathlib.Path(workdir, 'config.json')
+  if not path.exists():
+    raise UserError(
+      f'{field}: {path} does not exist; name the --workdir of a run with a '
+      f'trained {model} (--mode=train_{model}).'
+    )
+  config = load_config(path)
+  found, expected = (c.audio.sample_rate_hz for c in (config, run.config))
+  if found != expected:
+    raise UserError(
+      f'{field}: {workdir} is at {found} Hz, expected {expected} Hz '
+      '(audio.sample_rate_hz), as in --workdir; name a run at that rate.'
+    )
+  return Run(config, path.parent, config)
 
 
 def open_run(

@@ -521,18 +521,6 @@ def test_validation_batches_tile_the_utterances(prepared):
   np.testing.assert_array_equal(joined, examples[0].levels[: len(joined)])
 
 
-def test_recordings_are_brought_to_one_loudness(generator):
-  quiet = generator.normal(0, 200, 8000).astype(np.int16)
-  assert decoding.at_loudness(quiet, 0.0) is quiet
-  louder = decoding.at_loudness(quiet, -25.0)
-  assert louder.dtype == np.int16
-  assert quantization.rms_dbfs(
-    louder / quantization.FULL_SCALE
-  ) == pytest.approx(-25, abs=0.1)
-  loudest = decoding.at_loudness(quiet, -0.5)
-  assert loudest.max() == 32767 and loudest.min() == -32768
-
-
 def test_the_bundled_corpus_is_whole_and_small():
   folder = pathlib.Path(__file__).parents[1] / 'data' / 'sample'
   corpus = corpora.read_corpus(folder)

@@ -53,7 +53,7 @@ def test_a_run_beside_another(tmp_path, generator, monkeypatch, capsys):
   (own.workdir / 'student').mkdir()
   (own.workdir / 'student' / 'ckpt-1.index').touch()
   other = fake_run(tmp_path / 'other', generator, **MU_LAW)
-  monkeypatch.setattr(drawing, 'Run', lambda *_: other)
+  monkeypatch.setattr(drawing, 'other_run', lambda *_: other)
   drawing.figures(own, str(other.workdir))
   drawn = sorted(p.name for p in (own.workdir / 'figures').iterdir())
   assert len(drawn) == 6 and 'flows.png' in drawn
@@ -92,7 +92,7 @@ def test_a_run_that_validates_on_other_recordings(
 ):
   own = fake_run(tmp_path / 'own', generator)
   other = fake_run(tmp_path / 'other', generator, name='y')
-  monkeypatch.setattr(drawing, 'Run', lambda *_: other)
+  monkeypatch.setattr(drawing, 'other_run', lambda *_: other)
   found = refused(own, other.workdir)
   assert found.startswith('--compare_workdir: ')
   assert 'does not validate on x' in found

@@ -6,6 +6,7 @@ from scipy import special, stats
 import tensorflow as tf
 
 from tests.support.miniature import miniature, random_student, random_teacher
+from tests.support.recordings import features_of
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.configuration.learning import EvaluationConfig
 from wavenet_tf.configuration.networks import TeacherConfig
@@ -147,12 +148,6 @@ def test_defaults_draw_from_the_prediction_itself():
   np.testing.assert_array_equal(PREDICTED.scale(noise), tf.exp(noise))
 
 
-def features_of(config, frames=8):
-  return tf.random.stateless_normal(
-    [2, frames, config.audio.mel_bins], [3, 4], -5.0, 2.0
-  )
-
-
 @pytest.mark.parametrize('jit_compile', [False, True])
 def test_the_generator_follows(jit_compile):
   """At its sharpest it says the location of the likeliest component."""
@@ -161,7 +156,7 @@ def test_the_generator_follows(jit_compile):
     evaluate__tail_share=0.1,
     evaluate__least_weight_share=0.9999,
   )
-  teacher, features = random_teacher(config), features_of(config)
+  teacher, features = random_teacher(config), features_of(config, 8)
   waveform = Generator(teacher, config, jit_compile)(features, [1, 2])
   parameters = teacher(
     tf.constant(waveform), Conditioning(pad_margin(features, config.silence))

@@ -7,7 +7,7 @@ import pytest
 from scipy import signal
 import tensorflow as tf
 
-from data.recordings import cleaning, copies, decoding
+from data.recordings import decoding
 from data.shards import preparation
 from data.shards.batches import training_batches
 from data.shards.crops import Batch, Crops, FrameLabels
@@ -21,6 +21,8 @@ from tests.support.miniature import (
   random_student,
   random_teacher,
 )
+from tests.support.recordings import features_of
+from tests.support.variants import CONTEXT
 from wavenet_tf.configuration.config import override
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.configuration.errors import UserError
@@ -275,24 +277,8 @@ def test_health_is_that_of_what_is_heard(generator):
 # What speaks says x.
 
 
-def features_of(config, frames):
-  return tf.random.stateless_normal(
-    [2, frames, config.audio.mel_bins], [3, 4], -5.0, 2.0
-  )
-
-
 def with_and_without(**overrides):
   return miniature(audio__preemphasis=A, **overrides), miniature(**overrides)
-
-
-CONTEXT = {
-  'context__cycles': 1,
-  'context__layers_per_cycle': 2,
-  'context__residual_channels': 6,
-  'context__gate_channels': 5,
-  'context__pool_samples': 10,
-  'context__channels': 4,
-}
 
 
 @pytest.mark.parametrize('context', [{}, CONTEXT], ids=['alone', 'context'])
@@ -413,53 +399,10 @@ def test_the_report_says_what_was_scored(tmp_path):
   assert '8.500 bits per sample' in rows['teacher likelihood']
 
 
-# The high-pass.
-
-
-def tone(frequency_hz, seconds=0.5, rate=8000):
-  t = np.arange(round(seconds * rate)) / rate
-  return np.round(8000 * np.sin(2 * np.pi * frequency_hz * t)).astype(np.int16)
-
-
-def test_a_high_pass_takes_rumble_and_moves_nothing():
-  hum, voice = tone(30), tone(400)
-  cleaned = cleaning.high_pass(hum + voice, 70, 8000)
-  assert cleaned.dtype == np.int16
-  middle = slice(500, -500)
-  error = cleaned[middle].astype(int) - voice[middle]
-  assert np.abs(error).max() < 0.01 * 8000
-  half = cleaning.high_pass(tone(70), 70, 8000)[middle]
-  assert np.abs(half).max() == pytest.approx(4000, rel=0.02)
-
-
-def test_no_high_pass_and_one_of_a_single_sample():
-  levels = tone(30)
-  assert cleaning.high_pass(levels, 0.0, 8000) is levels
-  assert len(cleaning.high_pass(levels[:1], 70.0, 8000)) == 1
-
-
-def test_preparation_and_copies_clean_alike(tmp_path, generator):
-  corpus = write_corpus(tmp_path / 'corpus', generator)
-  config = miniature(data__highpass_hz=100.0, data__loudness_dbfs=-30.0)
-  manifest = preparation.prepare(config, corpus, tmp_path / 'data')
-  for example in read_examples(tmp_path / 'data', manifest, TRAIN):
-    raw = decoding.load(corpus / example.name, 8000)
-    wanted = decoding.at_loudness(cleaning.high_pass(raw, 100.0, 8000), -30.0)
-    np.testing.assert_array_equal(example.levels, wanted)
-    np.testing.assert_array_equal(
-      copies.load(corpus / example.name, config), wanted
-    )
-    np.testing.assert_allclose(
-      example.features, example_of(config, wanted).features, atol=1e-4
-    )
-
-
 @pytest.mark.parametrize(
   ('field', 'value', 'words'),
   [
     ('audio__preemphasis', 1.0, ['audio.preemphasis', '[0, 1)']),
-    ('data__highpass_hz', 4000.0, ['data.highpass_hz', '4000']),
-    ('data__highpass_hz', -1.0, ['data.highpass_hz']),
   ],
 )
 def test_contradictions_name_the_field(field, value, words):

@@ -14,6 +14,7 @@ import tensorflow as tf
 from tests.support import trained_run
 from tests.support.miniature import miniature, random_student, random_teacher
 from tests.support.project_imports import MODULES, ROOT
+from tests.support.variants import ALONE, LINGUISTIC, SPEAKER
 import wavenet_tf
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.judging.likelihood import teacher_likelihood
@@ -24,19 +25,6 @@ from wavenet_tf.signal import spectra
 from wavenet_tf.speaking.generation import Generator
 from wavenet_tf.speaking.synthesis import Synthesizer
 from wavenet_tf.voice import load_run, Voice
-
-SPEAKER = {
-  'conditioning__globals': ('speaker',),
-  'conditioning__global_channels': 3,
-}
-LINGUISTIC = {
-  'conditioning__local': 'linguistic',
-  'conditioning__linguistic_channels': 5,
-}
-NONE = {
-  'conditioning__local': 'none',
-  'student__flow_layers': (),
-}
 
 
 @pytest.fixture(scope='module')
@@ -147,7 +135,7 @@ def test_a_global_vector_is_of_all_or_of_each(generator):
 
 
 def test_without_local_conditioning_frames_are_a_length(waveform):
-  config = miniature(**NONE)
+  config = miniature(**ALONE)
   voice = Voice(config, random_teacher(config))
   spoken = voice.speak(np.zeros([5, 0]), seed=1)
   assert spoken.shape == (5 * config.audio.hop_samples,)
@@ -160,7 +148,11 @@ REFUSALS = {
   lambda v: v.features(np.zeros(9, np.int16)): r'waveform: .*int16.*floats',
   lambda v: v.features(np.zeros([1, 1, 9])): r'waveform: .*\[1, 1, 9\]',
   lambda v: v.features(np.zeros(0)): 'waveform: found no samples',
-  lambda v: v.features(np.full(9, 2.0)): r'waveform: .*2, expected \[-1, 1\]',
+  lambda v: v.features(np.full(9, 3.0)): r'waveform: .*3, expected \[-1, 1\]',
+  lambda v: v.features(np.zeros([99, 2])): r'waveform: .*\[99, 2\].*mean\(1\)',
+  lambda v: v.features(np.zeros(99), 7999): r'rate_hz: found 7999, .*= 8000 or',
+  lambda v: v.features(np.zeros(2), 44100): 'waveform: found no samples',
+  lambda v: v.bits(np.zeros(99), rate_hz=4000): 'rate_hz: found 4000',
   lambda v: v.features(np.array([0.0, np.nan])): 'waveform: .*not finite',
   lambda v: v.bits(np.zeros([2, 99])): r'waveform: .*\[2, 99\], .* 1 axes',
   lambda v: v.bits(np.zeros(99), MEL): 'found 4 frames, expected 5 for 99',

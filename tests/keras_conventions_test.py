@@ -19,6 +19,7 @@ from tests.support.miniature import (
   random_teacher,
   randomize,
 )
+from tests.support.variants import CONTEXT, HELD, ONE_HOT, SPEAKER
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.networks import (
   blocks,
@@ -33,21 +34,7 @@ from wavenet_tf.networks.student import Student
 from wavenet_tf.networks.teacher import Teacher
 
 FRAMES = 6
-SPEAKER = {
-  'conditioning__globals': ('speaker',),
-  'conditioning__global_channels': 3,
-}
 BFLOAT16 = {'teacher__product_dtype': 'bfloat16'}
-CONTEXT = {
-  'context__cycles': 1,
-  'context__layers_per_cycle': 2,
-  'context__pool_samples': 20,
-}
-MU_LAW = {
-  'teacher__output': 'mu_law',
-  'teacher__input': 'one_hot',
-  'student__flow_layers': (),
-}
 
 
 def classifier_of_four(config):
@@ -57,10 +44,10 @@ def classifier_of_four(config):
 # Each with its build and the differences of its configuration.
 MODELS = {
   'mixture': (random_teacher, {}),
-  'mu-law': (random_teacher, MU_LAW),
+  'mu-law': (random_teacher, ONE_HOT),
   'context stack': (random_teacher, CONTEXT),
   'speaker': (random_teacher, SPEAKER),
-  'held': (random_teacher, {'conditioning__upsampler': 'repeat'}),
+  'held': (random_teacher, HELD),
   'bfloat16': (random_teacher, BFLOAT16),
   'student': (random_student, {}),
   'student of speakers': (random_student, SPEAKER),

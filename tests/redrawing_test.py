@@ -5,6 +5,8 @@ import pytest
 import tensorflow as tf
 
 from tests.support.miniature import miniature, random_teacher
+from tests.support.recordings import features_of
+from tests.support.variants import CONTEXT
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.networks.conditioning import Conditioning
@@ -18,10 +20,8 @@ from wavenet_tf.speaking.redrawing import Redrawing
 SEED = [1, 2]
 
 
-def features_of(config, frames, batch=2, level=-4.0):
-  return level + 0.3 * tf.random.stateless_normal(
-    [batch, frames, config.audio.mel_bins], [3, 4]
-  )
+def steady_features(config, frames, mean=-4.0):
+  return features_of(config, frames, mean=mean, deviation=0.3)
 
 
 def noise_like(config, frames, scale, seed=0):
@@ -172,7 +172,7 @@ def threshold(config, teacher_says, features):
 def redrawing_generator():
   """One that draws about every second chunk again, its input, what it said."""
   config, plain = generator_of()
-  features = features_of(config, 22)
+  features = steady_features(config, 22)
   once = plain(features, SEED)
   assert plain.redraws == 0
   limit = threshold(config, once, features)
@@ -219,19 +219,9 @@ def test_a_stream_is_the_whole_and_a_longer_one_begins_alike(
 def test_a_limit_that_nothing_reaches_changes_nothing():
   config, plain = generator_of()
   _, strict = generator_of(evaluate__redraw_excess=50.0)
-  features = features_of(config, 10)
+  features = steady_features(config, 10)
   np.testing.assert_array_equal(plain(features, SEED), strict(features, SEED))
   assert strict.redraws == 0
-
-
-CONTEXT = {
-  'context__cycles': 1,
-  'context__layers_per_cycle': 2,
-  'context__residual_channels': 6,
-  'context__gate_channels': 5,
-  'context__pool_samples': 10,
-  'context__channels': 4,
-}
 
 
 @pytest.mark.parametrize('context', [{}, CONTEXT], ids=['alone', 'context'])
@@ -241,7 +231,7 @@ def test_each_chunk_is_one_of_the_draws_after_the_kept_past(context):
     evaluate__redraw_excess=0.01, evaluate__redraw_tries=2, **context
   )
   teacher = generate._teacher
-  features = features_of(config, 12)
+  features = steady_features(config, 12)
   waveform = generate(features[:1], SEED)
   told = Conditioning(pad_margin(features[:1], config.silence))
   parameters = teacher(tf.constant(waveform), told)
@@ -271,7 +261,7 @@ def test_the_filter_goes_on_from_the_draw_that_was_kept():
     evaluate__redraw_excess=0.01,
     evaluate__redraw_tries=2,
   )
-  chunks = list(generate.chunks(features_of(config, 12, level=-9.0), SEED))
+  chunks = list(generate.chunks(steady_features(config, 12, mean=-9.0), SEED))
   assert generate.redraws > 0
   for chunk in chunks:
     heard = np.clip(chunk.state.memory, -1, 1)

@@ -47,7 +47,7 @@ def write_report(folder, results):
   samples = folder / 'samples'
   samples.mkdir()
   sounds = {}
-  for voice in 'recording', 'griffin_lim':
+  for voice in 'recording', 'griffin_lim', 'teacher', 'student':
     sounds[voice] = samples / f'a b_{voice}.wav'
     sounds[voice].write_bytes(b'')
   picture = samples / 'a b.png'
@@ -64,7 +64,7 @@ def test_report_links_to_files_that_exist(tmp_path):
   summary, page = write_report(tmp_path, {'bits': 3.0})
   links = re.findall(r'src="([^"]+)"', page)
   assert sorted(pathlib.PurePath(link).suffix for link in links) == [
-    '.png', '.wav', '.wav'
+    '.png', '.wav', '.wav', '.wav', '.wav'
   ]  # fmt: skip
   for link in links:
     assert (tmp_path / 'report' / link).is_file()
@@ -78,13 +78,26 @@ def test_report_links_to_files_that_exist(tmp_path):
   assert not list(tmp_path.rglob('*.partial'))
 
 
-def test_an_utterance_is_a_row_and_a_voice_a_column(tmp_path):
+def test_a_voice_is_a_column_and_what_is_said_stands_above(tmp_path):
   _, page = write_report(tmp_path, {})
-  header, row = re.findall(r'<tr>.*</tr>', page.split('<h2>Audio</h2>')[1])
+  header, said, players = re.findall(
+    r'<tr.*</tr>', page.split('<h2>Audio</h2>')[1]
+  )
+  # The student stands beside what it copies.
   assert re.findall('<th>(.*?)</th>', header) == [
-    '', 'recording', 'Griffin-Lim'
+    'recording', 'student', 'teacher', 'Griffin-Lim'
   ]  # fmt: skip
-  assert row.count('<td>') == 3 and row.count('<audio controls') == 2
+  assert 'colspan="4"' in said and 'Bread &amp; butter.' in said
+  assert re.findall(r'a b_(\w+)\.wav', players) == [
+    'recording', 'student', 'teacher', 'griffin_lim'
+  ]  # fmt: skip
+
+
+def test_the_report_links_to_its_guide(tmp_path):
+  _, page = write_report(tmp_path, {})
+  (link,) = re.findall(r'href="([^"]+)"', page)
+  assert (tmp_path / 'report' / link).resolve().name == 'evaluation.md'
+  assert (tmp_path / 'report' / link).is_file()
 
 
 def test_voices_stand_side_by_side_in_summary_and_page(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tests.support.miniature import miniature, random_student, random_teacher
+from tests.support.recordings import features_of
 from tests.support.variants import OUTPUTS
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.networks.conditioning import Conditioning
@@ -19,12 +20,6 @@ from wavenet_tf.speaking.synthesis import Synthesizer
 
 # That both say the same is a test below, so that one is enough elsewhere.
 EITHER_WAY = [False, pytest.param(True, marks=pytest.mark.large)]
-
-
-def features_of(config, frames, batch=2):
-  return tf.random.stateless_normal(
-    [batch, frames, config.audio.mel_bins], [3, 4], -5.0, 2.0
-  )
 
 
 @pytest.mark.parametrize('jit_compile', EITHER_WAY)

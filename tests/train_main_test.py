@@ -78,9 +78,21 @@ def test_contradictory_configuration_makes_no_folder(tmp_path):
   assert not (tmp_path / 'new').exists()
 
 
-def test_an_unknown_field():
-  argv = ['train_main.py', '--config.teacher.layer=3']
-  with pytest.raises(SystemExit, match=r'^--config: .*layer.*; the fields are'):
+@pytest.mark.parametrize(
+  ('flag', 'sentence'),
+  [
+    (
+      '--config.teacher.cylces=3',
+      '--config.teacher.cylces: .* teacher.cycles.',
+    ),
+    ('-config.student.bias', '--config.student.bias: .* student.base.'),
+    # A section.
+    ('--config.teacher=3', '--config.teacher: .* teacher.'),
+  ],
+)
+def test_an_unknown_field_meets_the_nearest_one(flag, sentence):
+  argv = ['train_main.py', '--config.teacher.cycles=5', flag]
+  with pytest.raises(SystemExit, match=f'^{sentence}'):
     train_main.define_flags(flags.FlagValues(), argv)
 
 

@@ -18,7 +18,7 @@ from wavenet_tf.networks.student import build_student, Student
 from wavenet_tf.networks.teacher import build_teacher, Teacher
 from wavenet_tf.probability import outputs
 from wavenet_tf.signal import framing, quantization, spectra
-from wavenet_tf.speaking import given
+from wavenet_tf.speaking import arguments
 from wavenet_tf.speaking.generation import Generator
 from wavenet_tf.speaking.synthesis import Synthesizer
 
@@ -63,11 +63,6 @@ def load_teacher(config: Config, workdir: pathlib.Path) -> Teacher:
 
 def load_student(config: Config, workdir: pathlib.Path) -> Student:
   """As `load_teacher`."""
-  if not config.student.flow_layers:
-    raise UserError(
-      'student.flow_layers: found (), so this run has no student; give its '
-      'flows and train it, or use --model=teacher.'
-    )
   return load_average(build_student(config), workdir / STUDENT)
 
 
@@ -101,30 +96,40 @@ class Voice:
     self.teacher = teacher
     self.student = student
 
-  def features(self, waveform: np.ndarray) -> np.ndarray:
-    """The log-mel that a recording is copied from.
+  def features(
+    self, waveform: np.ndarray, rate_hz: int | None = None
+  ) -> np.ndarray:
+    """The log-mel that a recording is copied from, as shards would hold it.
+
+    The recording is resampled, made 16-bit and cleaned first, as preparation
+    does it (`data.highpass_hz`, `data.loudness_dbfs`).
 
     Args:
-      waveform: float `[T]` or `[B, T]` in [-1, 1], at
-        `config.audio.sample_rate_hz`.
+      waveform: float `[T]` or `[B, T]` in [-1, 1], of one channel.
+      rate_hz: of the waveform; None: `config.audio.sample_rate_hz`, which it
+        must be then.
 
     Returns:
       float32 `[frames, mel_bins]` or `[B, frames, mel_bins]`, with
-      ceil(T / hop) frames.
+      ceil(T / hop) frames, T at `config.audio.sample_rate_hz`.
 
     Raises:
-      UserError: if the run is not conditioned on a log-mel.
+      UserError: if the run is not conditioned on a log-mel, or the rate is
+        below that of the run.
     """
     local = self.config.conditioning.local
     if local != MEL:
       raise UserError(
         f'conditioning.local: found {local!r}, so this run does not speak from '
         f'a recording alone, expected {MEL!r}; '
-        f'{given.wanted_features(self.config)}.'
+        f'{arguments.wanted_features(self.config)}.'
       )
-    waveform = given.recording(waveform)
-    mel = spectra.log_mel(np.atleast_2d(waveform), self.config.audio).numpy()
-    return mel if waveform.ndim == 2 else mel[0]
+    levels = arguments.recording(waveform, self.config, rate_hz)
+    mel = spectra.log_mel(
+      quantization.waveform_from_levels(np.atleast_2d(levels)),
+      self.config.audio,
+    ).numpy()
+    return mel if levels.ndim == 2 else mel[0]
 
   def speak(
     self,
@@ -179,34 +184,36 @@ class Voice:
     waveform: np.ndarray,
     features: np.ndarray | None = None,
     global_vector: np.ndarray | None = None,
+    rate_hz: int | None = None,
   ) -> float:
     """How many bits per sample the teacher needs for a recording.
 
     Each sample counts in its full context, on the grid of the teacher's output
-    (16 bits by default, comparable with flac).
+    (16 bits by default, comparable with flac). The recording is resampled and
+    cleaned first, as in `features`.
 
     Args:
-      waveform: float `[T]` in [-1, 1], at `config.audio.sample_rate_hz`.
+      waveform: float `[T]` in [-1, 1].
       features: float `[ceil(T / hop), channels]`; None: those of `waveform`.
       global_vector: float `[channels]`, as in `speak`.
+      rate_hz: of the waveform, as in `features`.
     """
-    waveform = given.recording(waveform, most_axes=1)
-    frames = framing.frame_count(len(waveform), self.config.audio.hop_samples)
+    levels = arguments.recording(waveform, self.config, rate_hz, most_axes=1)
+    frames = framing.frame_count(len(levels), self.config.audio.hop_samples)
     if features is None and self.config.conditioning.local == NONE:
       features = np.zeros([frames, 0], np.float32)
     elif features is None:
-      features = self.features(waveform)
-    features = given.features(features, self.config, most_axes=2)
+      features = self.features(waveform, rate_hz)
+    features = arguments.features(features, self.config, most_axes=2)
     if len(features) != frames:
       raise UserError(
         f'features: found {len(features)} frames, expected {frames} for '
-        f'{len(waveform)} samples, one for every audio.hop_samples = '
+        f'{len(levels)} samples, one for every audio.hop_samples = '
         f'{self.config.audio.hop_samples}.'
       )
-    levels = quantization.levels_from_waveform(waveform).numpy()
     nats = self._score(
       _Recording(levels, features),
-      given.global_vectors(global_vector, self.config, rows=1),
+      arguments.global_vectors(global_vector, self.config, rows=1),
     )
     return float(outputs.bits(-nats[0]) / len(levels))
 
@@ -231,7 +238,7 @@ class Voice:
 
   def _asked(self, features, seed, model, global_vector):
     speaker = self._model(model)
-    features = given.features(features, self.config)
+    features = arguments.features(features, self.config)
     if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**31:
       raise UserError(
         f'seed: found {seed!r}, expected a whole number from 0 to 2^31 - 1.'
@@ -242,7 +249,7 @@ class Voice:
       speaker,
       features,
       (int(seed), 0),
-      given.global_vectors(global_vector, self.config, len(features)),
+      arguments.global_vectors(global_vector, self.config, len(features)),
       is_single,
     )
 

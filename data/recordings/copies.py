@@ -4,9 +4,10 @@ import pathlib
 
 import numpy as np
 
-from data.recordings import cleaning, corpora, decoding
+from data.recordings import corpora, decoding
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.signal import cleaning
 
 
 def targets(

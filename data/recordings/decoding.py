@@ -21,8 +21,6 @@ from wavenet_tf.signal import quantization, resampling
 SUFFIXES = ('.wav', '.flac', '.mp3', '.ogg', '.oga')
 # Rates beyond these come from damaged headers.
 _LOWEST_RATE_HZ, _HIGHEST_RATE_HZ = 2_000, 768_000
-# Floats may overshoot full scale a little; these are scaled as integers.
-_LOUDEST = 2.0
 _KINDS = ('WAV', 'WAVEX', 'RF64', 'FLAC', 'OGG', 'MP3')
 _PCM_BITS = {'PCM_S8': 8, 'PCM_U8': 8, 'PCM_16': 16, 'PCM_24': 24, 'PCM_32': 32}
 
@@ -51,7 +49,7 @@ def load(path: pathlib.Path, sample_rate_hz: int) -> np.ndarray:
     raise BadRecording(
       f'{path}: has samples that are not finite numbers; export it again.'
     )
-  if np.abs(waveform).max() > _LOUDEST:
+  if np.abs(waveform).max() > quantization.LOUDEST:
     raise BadRecording(
       f'{path}: reaches {np.abs(waveform).max():g} times full scale, expected '
       'floats in [-1, 1]; divide by the largest and export it again.'
@@ -67,21 +65,6 @@ def load(path: pathlib.Path, sample_rate_hz: int) -> np.ndarray:
   return np.clip(
     levels, -quantization.FULL_SCALE, quantization.FULL_SCALE - 1
   ).astype(np.int16)
-
-
-def at_loudness(levels: np.ndarray, loudness_dbfs: float) -> np.ndarray:
-  """16-bit levels at another RMS level; peaks beyond full scale are clipped.
-
-  Args:
-    levels: int16 `[T]`.
-    loudness_dbfs: `data.loudness_dbfs`; 0 keeps their own.
-  """
-  if not loudness_dbfs:
-    return levels
-  waveform = quantization.waveform_from_levels(levels).numpy()
-  decibels = loudness_dbfs - quantization.rms_dbfs(waveform)
-  louder = quantization.levels_from_waveform(waveform * 10 ** (decibels / 20))
-  return louder.numpy().astype(np.int16)
 
 
 def sample_rate_hz(path: pathlib.Path) -> int:

@@ -11,7 +11,7 @@ import tqdm
 
 from data.conditioning import tags
 from data.conditioning.extractor import FeatureExtractor
-from data.recordings import cleaning, corpora, decoding
+from data.recordings import corpora, decoding
 from data.shards.example import Example
 from data.shards.manifest import make_manifest, Manifest, write_manifest
 from data.shards.pieces import cut, piece_sides, trains
@@ -20,7 +20,7 @@ from data.shards.splits import split_sides, TRAIN, VALIDATION
 from data.text import labels
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.errors import UserError
-from wavenet_tf.signal import quantization
+from wavenet_tf.signal import cleaning, quantization
 
 
 class _Decoded(NamedTuple):

@@ -1,7 +1,8 @@
-"""Recordings that tests make up: tones, pulses, whole corpora."""
+"""Recordings that tests make up: tones, pulses, corpora; and features."""
 
 import numpy as np
 import soundfile
+import tensorflow as tf
 
 from data.shards.example import Example
 from wavenet_tf.signal import quantization, spectra
@@ -44,3 +45,10 @@ def example(config, samples, generator):
     quantization.waveform_from_levels(levels[None]), config.audio
   )
   return Example('x', levels, features[0].numpy())
+
+
+def features_of(config, frames, batch=2, mean=-5.0, deviation=2.0):
+  """Log-mels of no recording."""
+  return tf.random.stateless_normal(
+    [batch, frames, config.audio.mel_bins], [3, 4], mean, deviation
+  )

@@ -5,8 +5,10 @@ property here or in its section and nowhere else. `presets.py` makes
 configurations, `validation/` checks them.
 """
 
+from collections.abc import Iterable
 import copy
 import dataclasses
+import difflib
 
 from wavenet_tf.configuration.choices import MEL
 from wavenet_tf.configuration.corpus import (
@@ -91,19 +93,27 @@ def override(config: Config, values: dict[str, object]) -> Config:
   Raises:
     UserError: if there is no such field.
   """
-  config, fields = copy.deepcopy(config), flatten(config)
+  config = copy.deepcopy(config)
+  check_fields(values)
   for path, value in values.items():
-    if path not in fields:
-      raise UserError(
-        f'{path}: no field of the configuration, expected one of those in '
-        'wavenet_tf/configuration/, such as teacher.cycles.'
-      )
     *sections, field = path.split('.')
     holder = config
     for section in sections:
       holder = getattr(holder, section)
     setattr(holder, field, value)
   return config
+
+
+def check_fields(paths: Iterable[str]) -> None:
+  """Raises `UserError` for a dotted name that no field has."""
+  fields = flatten(Config())
+  for path in paths:
+    if path not in fields:
+      (nearest,) = difflib.get_close_matches(path, fields, 1, cutoff=0.0)
+      raise UserError(
+        f'{path}: no field of the configuration, expected one of those in '
+        f'wavenet_tf/configuration/, such as {nearest}.'
+      )
 
 
 def flatten(config: Config) -> dict[str, object]:

@@ -2,12 +2,28 @@
 
 import html
 import json
+import os
 import pathlib
 from typing import NamedTuple
 
 from wavenet_tf.configuration.files import write_text
 from wavenet_tf.showing import comparison
+from wavenet_tf.showing.page import page
 from wavenet_tf.showing.tables import Row, table
+
+# In a checkout, where the program runs.
+_GUIDE = pathlib.Path(__file__).parents[2] / 'docs' / 'evaluation.md'
+_FIRST_VOICES = ('recording', 'student', 'teacher')
+# The players of six voices fit into 1000 pixels.
+_STYLE = """
+body { max-width: 80rem; }
+td, th { padding: 0.2rem 0.5rem; border-bottom: 1px solid #ddd; }
+table { margin-bottom: 1.5rem; }
+td[colspan] { padding-top: 1rem; border: none; }
+th { text-align: left; font-weight: normal; color: #666; }
+audio { width: 9rem; }
+small { color: #666; }
+"""
 
 
 class Heard(NamedTuple):
@@ -57,24 +73,16 @@ def _page(folder, results, rows, heard):
     f'{html.escape(one.picture.stem)}"></p>'
     for one in heard
   )
-  return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>WaveNet report</title>
-<style>
-body {{ font: 16px/1.5 sans-serif; margin: 2rem auto; max-width: 90rem; }}
-td, th {{ padding: 0.2rem 1rem; border-bottom: 1px solid #ddd; }}
-th {{ text-align: left; font-weight: normal; color: #666; }}
-audio {{ width: 12rem; }}
-img {{ max-width: 100%; }}
-</style></head><body>
-<h1>WaveNet report</h1>
-{_table([], rows)}
+  guide = pathlib.Path(os.path.relpath(_GUIDE, folder.resolve())).as_posix()
+  body = f"""{_table([], rows)}
 {_comparison(compared) if compared else ''}
 <h2>Audio</h2>
 {_players(folder, heard)}
 <h2>Spectrograms</h2>
 {images}
-</body></html>
-"""
+<p>How to read this page: <a href="{html.escape(guide)}">docs/evaluation.md</a>
+</p>"""
+  return page('WaveNet report', body, _STYLE)
 
 
 def _comparison(compared):
@@ -84,19 +92,24 @@ def _comparison(compared):
 
 
 def _players(folder, heard):
-  """One row an utterance, one column a voice."""
-  voices = list({voice: None for one in heard for voice in one.sounds})
-  rows = []
+  """What is said, and below it a player for each voice."""
+  found = [voice for one in heard for voice in one.sounds]
+  # What there is to compare stands first, then what explains it.
+  voices = [v for v in dict.fromkeys([*_FIRST_VOICES, *found]) if v in found]
+  lines = []
   for one in heard:
-    cells = [
-      f'{html.escape(one.name)}<br><small>{html.escape(one.text)}</small>'
-    ]
-    for voice in voices:
-      link = _link(folder, one.sounds[voice])
-      cells.append(f'<audio controls preload="none" src="{link}"></audio>')
-    rows.append(f'<tr>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>')
-  titles = ['', *map(comparison.title_of, voices)]
-  return '\n'.join(['<table>', _cells('th', titles), *rows, '</table>'])
+    lines.append(
+      f'<tr><td colspan="{len(voices)}">{html.escape(one.text)} '
+      f'<small>{html.escape(one.name)}</small></td></tr>'
+    )
+    players = ''.join(
+      '<td><audio controls preload="metadata" '
+      f'src="{_link(folder, one.sounds[voice])}"></audio></td>'
+      for voice in voices
+    )
+    lines.append(f'<tr>{players}</tr>')
+  header = _cells('th', map(comparison.title_of, voices))
+  return '\n'.join(['<table>', header, *lines, '</table>'])
 
 
 def _table(header, rows):

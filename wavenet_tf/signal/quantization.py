@@ -12,6 +12,8 @@ import tensorflow as tf
 
 LEVELS = 2**16
 FULL_SCALE = 2.0**15
+# Floats may overshoot full scale a little; these are scaled as integers.
+LOUDEST = 2.0
 
 
 def waveform_from_levels(levels: tf.Tensor) -> tf.Tensor:

@@ -36,7 +36,7 @@ def log_mel(waveform: tf.Tensor, audio: AudioConfig) -> tf.Tensor:
   before and after the recording.
 
   Args:
-    waveform: float32 `[B, T]` in [-1, 1).
+    waveform: float32 `[B, T]` in [-1, 1].
     audio: rate, window, hop, mel range and floor.
 
   Returns:

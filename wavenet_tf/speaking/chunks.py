@@ -1,6 +1,6 @@
-"""Features in chunks with their margins, waveforms joined again."""
+"""Speaking chunk by chunk: features with their margins, waveforms joined."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -87,15 +87,54 @@ def recorded_windows(
     start += size
 
 
-def joined(
-  chunks: Iterable[Chunk], features: tf.Tensor, config: Config
-) -> np.ndarray:
-  """Waveforms of all chunks, cut to the length of the features."""
-  samples = features.shape[1] * config.audio.hop_samples
-  joined = np.empty([features.shape[0], samples], np.float32)
-  start = 0
-  for chunk in chunks:
-    part = joined[:, start : start + chunk.waveform.shape[1]]
-    part[:] = chunk.waveform[:, : part.shape[1]]
-    start += part.shape[1]
-  return joined
+class ChunkwiseSpeaker:
+  """What speaks chunk by chunk, `chunks`, and, called, in one piece.
+
+  Args:
+    config: of the run.
+
+  Attributes:
+    redraws: how often a chunk of a row was drawn again, in all it has said.
+  """
+
+  def __init__(self, config: Config):
+    self._config = config
+    self.redraws = 0
+
+  def __call__(
+    self,
+    features: tf.Tensor,
+    seed: Sequence[int],
+    global_: tf.Tensor | None = None,
+  ) -> np.ndarray:
+    """Whole waveforms, which are kept; `chunks` keeps none of its own.
+
+    Args:
+      features: float32 `[B, frames, channels]`; without local conditioning
+        there are no channels, and the frames say how long to go on.
+      seed: two integers; the same seed gives the same waveform.
+      global_: float32 `[B, channels]`, where the model has it.
+
+    Returns:
+      float32 `[B, frames * hop]`.
+    """
+    samples = features.shape[1] * self._config.audio.hop_samples
+    joined = np.empty([features.shape[0], samples], np.float32)
+    start = 0
+    for chunk in self.chunks(features, seed, global_):
+      part = joined[:, start : start + chunk.waveform.shape[1]]
+      part[:] = chunk.waveform[:, : part.shape[1]]
+      start += part.shape[1]
+    return joined
+
+  def chunks(
+    self,
+    features: tf.Tensor,
+    seed: Sequence[int],
+    global_: tf.Tensor | None = None,
+  ) -> Iterator[Chunk]:
+    """Yields one `Chunk` after the other; the last may exceed the features.
+
+    Memory beside the features themselves does not grow with their length.
+    """
+    raise NotImplementedError

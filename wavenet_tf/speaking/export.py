@@ -25,6 +25,11 @@ class ServedStudent(tf.Module):
     others), seed int32 [B, 2], global_vector float32 [B, channels] where there
     is such conditioning -> audio float32 [B, frames * hop] in [-1, 1]
   features: audio float32 [B, T] -> mel float32 [B, ceil(T / hop), mels]
+
+  `features` hears the audio as it is. What `data.highpass_hz` and
+  `data.loudness_dbfs` ask for cannot run in a graph of stock operations, so
+  where a run has them, who asks cleans the audio before, or takes the mel from
+  `Voice.features`.
   """
 
   def __init__(self, student: Student, config: Config):
@@ -41,7 +46,7 @@ class ServedStudent(tf.Module):
 
   @tf.function(autograph=False)
   def features(self, audio: tf.Tensor) -> dict[str, tf.Tensor]:  # pylint: disable=redefined-outer-name
-    return {'mel': _log_mel(audio, self._config.audio)}
+    return {'mel': spectra.log_mel(audio, self._config.audio)}
 
   def signatures(self) -> dict[str, Callable]:
     inputs = served_inputs(self._config)
@@ -90,10 +95,6 @@ def _write(student, config, folder):
   _write_warmup(extra / _WARMUP_FILE, config)
   save_config(config, extra / 'config.json')
   _check(folder, served, config)
-
-
-def _log_mel(waveform, audio_config):
-  return spectra.log_mel(waveform, audio_config)
 
 
 def _check(path, served, config):

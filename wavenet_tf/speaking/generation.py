@@ -11,7 +11,6 @@ import dataclasses
 import itertools
 from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
 from wavenet_tf.configuration.config import Config
@@ -20,7 +19,7 @@ from wavenet_tf.networks.conditioning import Conditioning
 from wavenet_tf.networks.teacher import Teacher, TeacherState
 from wavenet_tf.probability.sampling import Sampling
 from wavenet_tf.signal import emphasis
-from wavenet_tf.speaking.chunks import Chunk, joined, windows
+from wavenet_tf.speaking.chunks import Chunk, ChunkwiseSpeaker, windows
 from wavenet_tf.speaking.redrawing import Redrawing
 
 
@@ -31,16 +30,13 @@ class GeneratorState(NamedTuple):
   memory: tf.Tensor
 
 
-class Generator:
+class Generator(ChunkwiseSpeaker):
   """Draws waveforms from a teacher, in any conditioning it was trained with.
 
   Args:
     teacher: with its final weights.
     config: of the run; for the hop and `evaluate` (chunk length, sampling).
     jit_compile: compile the chunk with XLA.
-
-  Attributes:
-    redraws: how often a chunk of a row was drawn again, in all it has said.
 
   Example:
     ```python
@@ -52,33 +48,13 @@ class Generator:
   def __init__(
     self, teacher: Teacher, config: Config, jit_compile: bool = True
   ):
+    super().__init__(config)
     self._teacher = teacher
-    self._config = config
     self._chunk_frames = config.evaluate.chunk_frames
-    self.redraws = 0
     self._sampling = Sampling.of(config.evaluate)
     self._compiled = tf.function(
       self._generate_chunk, jit_compile=jit_compile, autograph=False
     )
-
-  def __call__(
-    self,
-    features: tf.Tensor,
-    seed: Sequence[int],
-    global_: tf.Tensor | None = None,
-  ) -> np.ndarray:
-    """Whole waveforms, which are kept; `chunks` keeps none of its own.
-
-    Args:
-      features: float32 `[B, frames, channels]`; without local conditioning
-        there are no channels, and the frames say how long to go on.
-      seed: two integers; the same seed gives the same waveform.
-      global_: float32 `[B, channels]`, where the teacher has it.
-
-    Returns:
-      float32 `[B, frames * hop]`.
-    """
-    return joined(self.chunks(features, seed, global_), features, self._config)
 
   def chunks(
     self,
@@ -86,10 +62,6 @@ class Generator:
     seed: Sequence[int],
     global_: tf.Tensor | None = None,
   ) -> Iterator[Chunk]:
-    """Yields one `Chunk` after the other; the last may exceed the features.
-
-    Memory beside the features themselves does not grow with their length.
-    """
     batch, frames, _ = features.shape
     state = GeneratorState(
       self._teacher.initial_state(batch), emphasis.initial_memory(batch)

@@ -5,7 +5,6 @@ import itertools
 import os
 from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
 from wavenet_tf.configuration.choices import MEL
@@ -16,7 +15,7 @@ from wavenet_tf.networks.conditioning import Conditioning
 from wavenet_tf.networks.student import Student
 from wavenet_tf.signal import emphasis
 from wavenet_tf.signal.framing import pad_margin
-from wavenet_tf.speaking.chunks import Chunk, joined, windows
+from wavenet_tf.speaking.chunks import Chunk, ChunkwiseSpeaker, windows
 
 # Noise of a student is drawn in blocks of this many frames, its shortest chunk.
 NOISE_BLOCK_FRAMES = 8
@@ -49,7 +48,7 @@ class SynthesizerState(NamedTuple):
   memory: tf.Tensor
 
 
-class Synthesizer:
+class Synthesizer(ChunkwiseSpeaker):
   """Speaks with a student: log-mel in, waveform out.
 
   `synthesize` does it in one pass, in stock TensorFlow operations, for any
@@ -76,14 +75,11 @@ class Synthesizer:
     ```
   """
 
-  # Chunks drawn again, as a `Generator` counts them: flows fall into no noise.
-  redraws = 0
-
   def __init__(
     self, student: Student, config: Config, jit_compile: bool = True
   ):
+    super().__init__(config)
     self._student = student
-    self._config = config
     self._block_samples = NOISE_BLOCK_FRAMES * config.audio.hop_samples
     self.synthesize = tf.function(
       self._synthesize,
@@ -94,25 +90,12 @@ class Synthesizer:
       self._synthesize_chunk, jit_compile=jit_compile, autograph=False
     )
 
-  def __call__(
-    self,
-    features: tf.Tensor,
-    seed: Sequence[int],
-    global_: tf.Tensor | None = None,
-  ) -> np.ndarray:
-    """float32 `[B, frames, channels]`, one seed for all -> `[B, samples]`."""
-    return joined(self.chunks(features, seed, global_), features, self._config)
-
   def chunks(
     self,
     features: tf.Tensor,
     seed: Sequence[int],
     global_: tf.Tensor | None = None,
   ) -> Iterator[Chunk]:
-    """Yields one `Chunk` after the other; the last may exceed the features.
-
-    Memory beside the features themselves does not grow with their length.
-    """
     batch, block = features.shape[0], 0
     seeds = tf.tile(tf.constant([seed], tf.int32), [batch, 1])
     state = SynthesizerState(

@@ -19,6 +19,7 @@ from wavenet_tf.showing.figures import receptive_fields, residual_block
 from wavenet_tf.showing.figures.flow_steps import flow_pictures, flow_steps
 from wavenet_tf.showing.figures.histograms import histograms, mu_law_histograms
 from wavenet_tf.showing.figures.predictions import loudest_stretch, predictions
+from wavenet_tf.showing.page import page
 from wavenet_tf.showing.pictures import save_picture
 from wavenet_tf.signal import quantization
 from wavenet_tf.signal.framing import pad_margin
@@ -27,6 +28,10 @@ from wavenet_tf.signal.framing import pad_margin
 _MILLISECONDS = 25.0
 _FLOW_SECONDS = 1.0
 _MOST_PAST_SAMPLES = 16_000
+_STYLE = """
+body { max-width: 70rem; }
+figure { margin: 0 0 3rem; }
+"""
 
 
 class Source(NamedTuple):
@@ -175,14 +180,4 @@ def _page(pictures):
     f'<figcaption>{html.escape(p.sentence)}</figcaption></figure>'
     for p in pictures
   )
-  return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>WaveNet figures</title>
-<style>
-body {{ font: 16px/1.5 sans-serif; margin: 2rem auto; max-width: 70rem; }}
-img {{ max-width: 100%; }}
-figure {{ margin: 0 0 3rem; }}
-</style></head><body>
-<h1>Figures of the argument</h1>
-{parts}
-</body></html>
-"""
+  return page('Figures of the argument', parts, _STYLE)

@@ -1,4 +1,4 @@
-"""Arrays that a user gave, checked: what cannot be used is one sentence."""
+"""Arguments that a user gave, checked: what cannot be used is one sentence."""
 
 from collections.abc import Sequence
 
@@ -6,24 +6,54 @@ import numpy as np
 
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.signal import cleaning, quantization, resampling
 
 
-def recording(waveform: np.ndarray, most_axes: int = 2) -> np.ndarray:
-  """Float32 `[T]` or `[B, T]` in [-1, 1].
+def recording(
+  waveform: np.ndarray,
+  config: Config,
+  rate_hz: int | None = None,
+  most_axes: int = 2,
+) -> np.ndarray:
+  """A recording as preparation would keep it: its 16-bit levels, cleaned.
+
+  Args:
+    waveform: float `[T]` or `[B, T]` in [-1, 1]; what overshoots that a little
+      is clipped.
+    config: sections `audio` and `data`.
+    rate_hz: of the waveform; None: `audio.sample_rate_hz`.
+    most_axes: 1, where there may be one recording only.
+
+  Returns:
+    int16 levels `[T]` or `[B, T]`, at `audio.sample_rate_hz`.
 
   Raises:
-    UserError: if it is something else.
+    UserError: if it is something else, or lacks the model's band.
   """
   waveform = _floats('waveform', waveform, range(1, most_axes + 1))
-  if not waveform.size:
-    raise UserError('waveform: found no samples, expected a recording.')
-  loudest = np.max(np.abs(waveform))
-  if loudest > 1:
+  model_hz = config.audio.sample_rate_hz
+  rate_hz = model_hz if rate_hz is None else rate_hz
+  if rate_hz < model_hz:
+    raise UserError(
+      f'rate_hz: found {rate_hz}, expected audio.sample_rate_hz = {model_hz} '
+      'or more, as the band between is missing; give a recording of that rate.'
+    )
+  if waveform.ndim == 2 and len(waveform) > waveform.shape[1] > 0:
+    raise UserError(
+      f'waveform: found the shape {list(waveform.shape)}, expected [T], or '
+      '[B, T] of B recordings; mix the channels of one, as by '
+      'waveform.mean(1).'
+    )
+  loudest = np.max(np.abs(waveform), initial=0.0)
+  if loudest > quantization.LOUDEST:
     raise UserError(
       f'waveform: found samples up to {loudest:g}, expected [-1, 1]; divide '
       'by the full scale, such as 32768 for 16 bits.'
     )
-  return waveform
+  rows = [_levels(row, rate_hz, config) for row in np.atleast_2d(waveform)]
+  if not np.size(rows):
+    raise UserError('waveform: found no samples, expected a recording.')
+  return np.stack(rows) if waveform.ndim == 2 else rows[0]
 
 
 def features(
@@ -75,6 +105,15 @@ def global_vectors(
       f'{expected}, for all or for each of {rows} utterances.'
     )
   return np.broadcast_to(vector, [rows, channels])
+
+
+def _levels(waveform, rate_hz, config):
+  # In float64, as recordings are decoded.
+  resampled = resampling.resampled(
+    waveform.astype(np.float64), rate_hz, config.audio.sample_rate_hz
+  )
+  levels = quantization.levels_from_waveform(resampled).numpy()
+  return cleaning.clean(levels.astype(np.int16), config)
 
 
 def _floats(name, array, axes: Sequence[int]):

@@ -1,9 +1,8 @@
-"""What preparation changes of a recording, and a copy of it likewise."""
+"""What preparation changes of a recording, and who copies or scores it too."""
 
 import numpy as np
 from scipy import signal
 
-from data.recordings import decoding
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.signal import quantization
 
@@ -21,7 +20,7 @@ def clean(levels: np.ndarray, config: Config) -> np.ndarray:
   levels = high_pass(
     levels, config.data.highpass_hz, config.audio.sample_rate_hz
   )
-  return decoding.at_loudness(levels, config.data.loudness_dbfs)
+  return at_loudness(levels, config.data.loudness_dbfs)
 
 
 def high_pass(
@@ -49,3 +48,18 @@ def high_pass(
   )
   limit = quantization.FULL_SCALE
   return np.clip(np.round(filtered), -limit, limit - 1).astype(np.int16)
+
+
+def at_loudness(levels: np.ndarray, loudness_dbfs: float) -> np.ndarray:
+  """16-bit levels at another RMS level; peaks beyond full scale are clipped.
+
+  Args:
+    levels: int16 `[T]`.
+    loudness_dbfs: `data.loudness_dbfs`; 0 keeps their own.
+  """
+  if not loudness_dbfs:
+    return levels
+  waveform = quantization.waveform_from_levels(levels).numpy()
+  decibels = loudness_dbfs - quantization.rms_dbfs(waveform)
+  louder = quantization.levels_from_waveform(waveform * 10 ** (decibels / 20))
+  return louder.numpy().astype(np.int16)
