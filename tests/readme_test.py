@@ -10,6 +10,8 @@ import pytest
 from tests.support.project_imports import folder_of, MODULES, ROOT
 from wavenet_tf.configuration.config import Config, flatten
 from wavenet_tf.configuration.presets import PRESETS
+from wavenet_tf.configuration.saved_config import ADDED
+from wavenet_tf.configuration.validation.existing_run import RESUMABLE_FIELDS
 
 README = ROOT / 'README.md'
 GUIDE = [README, *sorted((ROOT / 'docs').glob('*.md'))]
@@ -135,6 +137,19 @@ def test_fields_that_are_named_exist():
   ]
   assert len(overrides) > 40 and len(by_name) > 60
   assert not {*overrides, *by_name} - set(FIELDS)
+
+
+def test_every_new_field_is_documented():
+  assert ADDED
+  assert not [field for field in ADDED if f'`{field}`' not in ALL]
+
+
+def test_what_an_existing_run_may_change_is_documented():
+  """As docs/voices.md says it."""
+  ends = '.steps', '.checkpoint_every_steps', '.summary_every_steps'
+  said = {name for name in FIELDS if name.startswith('evaluate.')}
+  said |= {name for name in FIELDS if name.endswith(ends)} | {'data.workers'}
+  assert said - {'evaluate.seed'} == RESUMABLE_FIELDS
 
 
 def test_every_mode_is_documented():
