@@ -2,15 +2,17 @@
 
 `tests/golden/<release>/<run>/` is a run's folder, with `config.json` and the
 last checkpoint of each model, beside `expected.npz`: a batch of the bundled
-corpus, and what the release that trained the models computed on it. Every later
-release loads them all and is held to those numbers (`tests/golden_test.py`).
+corpus, and what the release that trained the models computed on it. The next
+release loads them, or converts them, and is held to those numbers
+(`tests/golden_test.py`); so are later ones as long as the runs stay here.
 
 A release makes its own once, before it is published:
 
   python -m tests.golden.make 0.5.0
 
-What is there is never made anew: where the numbers of an older release come out
-otherwise, the code is wrong or lacks a converter (the head of CHANGELOG.md).
+What was published is never made anew: where the numbers of an older release
+come out otherwise, the code is wrong or lacks a converter (the head of
+CHANGELOG.md).
 `0.3.0/` was made by these steps with that release's own modules.
 """
 
