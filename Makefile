@@ -24,12 +24,17 @@ lint: $(VENV)/test
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 
+# pip says nothing while it works.
+INSTALLING := @echo "Installing packages into $(VENV); minutes, once."
+
 $(VENV)/demo: requirements.txt
+	$(INSTALLING)
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet -r requirements.txt
 	touch $@
 
 $(VENV)/test: requirements.txt requirements-test.txt
+	$(INSTALLING)
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet -r requirements-test.txt
 	touch $@ $(VENV)/demo

@@ -1,4 +1,7 @@
-"""The runs of every release load, score, speak and go on as they did there."""
+"""Runs of the release before, and older ones, do here what they did there.
+
+They load, score, speak and go on. The rule is in the head of CHANGELOG.md.
+"""
 
 import re
 

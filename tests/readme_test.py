@@ -1,6 +1,7 @@
 """The README and the guide in docs/ name what exists, and all of it."""
 
 import ast
+import builtins
 import itertools
 import pathlib
 import re
@@ -8,8 +9,11 @@ import re
 import pytest
 
 from tests.support.project_imports import folder_of, MODULES, ROOT
+import wavenet_tf
 from wavenet_tf.configuration.config import Config, flatten
 from wavenet_tf.configuration.presets import PRESETS
+from wavenet_tf.configuration.saved_config import ADDED
+from wavenet_tf.configuration.validation.existing_run import RESUMABLE_FIELDS
 
 README = ROOT / 'README.md'
 GUIDE = [README, *sorted((ROOT / 'docs').glob('*.md'))]
@@ -63,7 +67,7 @@ def defined_in(source):
   """Dotted names that a file defines: its own, and those of its classes."""
   found = set()
   for node in ast.parse(source).body:
-    targets = getattr(node, 'targets', ())
+    targets = getattr(node, 'targets', ()) or [getattr(node, 'target', None)]
     found.update(getattr(target, 'id', '') for target in targets)
     found.add(getattr(node, 'name', ''))
     if isinstance(node, ast.ClassDef):
@@ -135,6 +139,43 @@ def test_fields_that_are_named_exist():
   ]
   assert len(overrides) > 40 and len(by_name) > 60
   assert not {*overrides, *by_name} - set(FIELDS)
+
+
+def test_every_new_field_is_documented():
+  assert ADDED
+  assert not [field for field in ADDED if f'`{field}`' not in ALL]
+
+
+def test_what_an_existing_run_may_change_is_documented():
+  """As docs/voices.md says it."""
+  ends = '.steps', '.checkpoint_every_steps', '.summary_every_steps'
+  said = {name for name in FIELDS if name.startswith('evaluate.')}
+  said |= {name for name in FIELDS if name.endswith(ends)} | {'data.workers'}
+  assert said - {'evaluate.seed'} == RESUMABLE_FIELDS
+
+
+@pytest.mark.parametrize('page', GUIDE, ids=named)
+def test_python_is_whole(page):
+  """The blocks of a page, one after the other: what they name is there."""
+  blocks = re.findall(r'^```python\n(.*?)^```$', TEXTS[page], re.M | re.S)
+  tree = ast.parse('\n'.join(blocks))
+  defined, used = set(dir(builtins)), set()
+  for node in ast.walk(tree):
+    if isinstance(node, ast.alias):
+      defined.add(node.asname or node.name.split('.')[0])
+    elif isinstance(node, ast.Name):
+      (used if isinstance(node.ctx, ast.Load) else defined).add(node.id)
+    elif (
+      isinstance(node, ast.Attribute)
+      and getattr(node.value, 'id', '') == 'wavenet_tf'
+    ):
+      assert node.attr in wavenet_tf.__all__
+  assert used <= defined
+
+
+def test_there_is_python():
+  assert '```python' in TEXTS[README]
+  assert '```python' in TEXTS[ROOT / 'docs' / 'library.md']
 
 
 def test_every_mode_is_documented():
