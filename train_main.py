@@ -75,6 +75,13 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
     **here,
   )
   flags.DEFINE_string(
+    'init_from',
+    None,
+    'Folder of a run or of voices/ whose weights a new run begins with; its '
+    'configuration is the default, its sizes must be the same.',
+    **here,
+  )
+  flags.DEFINE_string(
     'compare_workdir',
     None,
     'figures: a run with another output, whose predictions are set beside.',
@@ -148,9 +155,11 @@ def _define_fields(here, argv):
   )
 
 
-def everything(run: runs.Run, data_dir: str | None) -> None:
+def everything(
+  run: runs.Run, data_dir: str | None, init_from: pathlib.Path | None = None
+) -> None:
   """All that a SavedModel and its report need."""
-  run = learning.prepare(run, data_dir)
+  run = learning.prepare(run, data_dir, init_from)
   has_text = run.config.conditioning.local == LINGUISTIC
   if has_text and not run.prosody_file.exists():
     learning.train_prosody(run)
@@ -184,15 +193,17 @@ def _request(values) -> speaking.Request:
 
 
 def _run(values) -> None:
+  init_from = pathlib.Path(values.init_from) if values.init_from else None
   run = runs.open_run(
     pathlib.Path(values.workdir),
     values.preset,
     config_flags.get_override_values(values['config']),
     values.mode,
+    init_from,
   )
   {
-    'all': lambda run: everything(run, values.data_dir),
-    'prepare': lambda run: learning.prepare(run, values.data_dir),
+    'all': lambda run: everything(run, values.data_dir, init_from),
+    'prepare': lambda run: learning.prepare(run, values.data_dir, init_from),
     'train_prosody': learning.train_prosody,
     'train_teacher': learning.train_teacher,
     'train_student': learning.train_student,

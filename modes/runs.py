@@ -14,8 +14,9 @@ from data.shards.records import read_examples
 from data.shards.splits import VALIDATION
 from wavenet_tf import voice
 from wavenet_tf.configuration import presets
-from wavenet_tf.configuration.choices import LINGUISTIC
+from wavenet_tf.configuration.choices import LINGUISTIC, MEL
 from wavenet_tf.configuration.config import Config, flatten, override
+from wavenet_tf.configuration.corpus import AudioConfig
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.configuration.learning import TrainingConfig
 from wavenet_tf.configuration.saved_config import load_config, save_config
@@ -30,6 +31,15 @@ _MODES_OF_A_NEW_RUN = ('all', 'prepare')
 _FOUND_FIELDS = (
   'conditioning.linguistic_channels',
   'conditioning.global_channels',
+)
+
+
+# What another run's weights rely on beside their names and shapes.
+_HEARD_ALIKE = (
+  *(f'audio.{field.name}' for field in dataclasses.fields(AudioConfig)),
+  'teacher.output',
+  'teacher.signal_unit',
+  'student.initial_scale',
 )
 
 
@@ -52,7 +62,13 @@ class Run:
 
   @functools.cached_property
   def told(self) -> FeatureExtractor:
-    """What the models of this run are told beside the waveform."""
+    """What the models of this run are told beside the waveform.
+
+    A log-mel alone is made without knowing the recordings of the training.
+    """
+    asked = self.config.conditioning
+    if asked.local == MEL and not asked.globals and not self.data.exists():
+      return FeatureExtractor(self.config, {}, 0, None)
     return FeatureExtractor.from_manifest(
       self._manifest(verify=False), self.config
     )
@@ -96,6 +112,28 @@ class Run:
     # The teacher's encoder already hears what matters.
     student.encoder.set_weights(teacher.encoder.get_weights())
     return student
+
+  def start_from(self, source: pathlib.Path) -> None:
+    """Gives this run's models the final weights of another's, as step 0.
+
+    Raises:
+      UserError: if that run has another front end, or models of other sizes.
+    """
+    sizes = voice.load_run(source).config
+    for field in _HEARD_ALIKE:
+      found, expected = (flatten(c)[field] for c in (self.config, sizes))
+      if found != expected:
+        raise UserError(
+          f'{field}: found {found!r}, but {source}, whose weights '
+          f'--init_from takes, was trained with {expected!r}; use that.'
+        )
+    for name, build in (
+      ('teacher', teacher_lib.build_teacher),
+      ('student', student_lib.build_student),
+    ):
+      if checkpoints.has_checkpoint(source / name):
+        model = checkpoints.load_average(build(self.config), source / name)
+        checkpoints.save_start(model, self.workdir / name)
 
   def seed_initial_weights(self, settings: TrainingConfig) -> None:
     """Keras draws the seeds of its initializers from Python's generator.
@@ -182,15 +220,20 @@ def other_run(run: Run, workdir: str, field: str, model: str) -> Run:
 
 
 def open_run(
-  workdir: pathlib.Path, preset: str | None, overrides: dict, mode: str
+  workdir: pathlib.Path,
+  preset: str | None,
+  overrides: dict,
+  mode: str,
+  init_from: pathlib.Path | None = None,
 ) -> Run:
   """The run of a folder, or a new one; its configuration is checked.
 
   Args:
     workdir: of the run.
-    preset: by name; None: that of the run, or `tiny`.
+    preset: by name; None: that of the run, of `init_from`, or `tiny`.
     overrides: of fields, by dotted name.
     mode: most of them need a run that was prepared.
+    init_from: the folder of a run whose weights a new one begins with.
 
   Raises:
     UserError: if the configuration makes no sense, or another run.
@@ -208,9 +251,17 @@ def open_run(
         f'--workdir: {path} does not exist; run --mode=prepare '
         'or --mode=all first.'
       )
-    config = override(presets.preset(preset or 'tiny'), overrides)
+    base = presets.preset(preset or 'tiny')
+    if init_from is not None and preset is None:
+      base = voice.load_config_of(init_from)
+    config = override(base, overrides)
     validate.validate(config)
     return Run(config, workdir, config)
+  if init_from is not None:
+    raise UserError(
+      f'--init_from: found {init_from}, but {workdir} is a run already, which '
+      'goes on with its own weights; leave it out, or use a new --workdir.'
+    )
   saved = load_config(path)
   base = saved
   if preset:

@@ -11,9 +11,12 @@ from typing import NamedTuple
 import numpy as np
 import parselmouth
 
-from wavenet_tf.configuration.corpus import AudioConfig
+from wavenet_tf.configuration.corpus import (
+  AudioConfig,
+  HIGHEST_F0_HZ,
+  LOWEST_F0_HZ,
+)
 
-LOWEST_HZ, HIGHEST_HZ = 60.0, 600.0
 FEATURE_NAMES = ('log F0', 'voiced')
 # The window spans this many periods of the lowest pitch.
 _PERIODS = 3.0
@@ -48,14 +51,14 @@ def extract(levels: np.ndarray, audio: AudioConfig) -> Pitch:
   frames = -(-len(levels) // hop)
   centres = (np.arange(frames) + 0.5) * hop / rate
   # A window before and after, so that there are values at either end.
-  around = round(2 * _PERIODS / LOWEST_HZ * rate)
+  around = round(2 * _PERIODS / LOWEST_F0_HZ * rate)
   sound = parselmouth.Sound(
     np.pad(levels.astype(np.float64) / 32768.0, around), rate, -around / rate
   )
   found = sound.to_pitch_ac(
-    time_step=1.0 / (_STEPS_PER_PERIOD * LOWEST_HZ),
-    pitch_floor=LOWEST_HZ,
-    pitch_ceiling=HIGHEST_HZ,
+    time_step=1.0 / (_STEPS_PER_PERIOD * LOWEST_F0_HZ),
+    pitch_floor=LOWEST_F0_HZ,
+    pitch_ceiling=HIGHEST_F0_HZ,
   )
   return interpolate(centres, found.xs(), found.selected_array['frequency'])
 
@@ -72,7 +75,7 @@ def interpolate(
   """
   voiced = frequencies_hz > 0
   if not voiced.any():
-    middle = math.log(LOWEST_HZ * HIGHEST_HZ) / 2
+    middle = math.log(LOWEST_F0_HZ * HIGHEST_F0_HZ) / 2
     return Pitch(np.full(len(centres), middle), np.zeros(len(centres), bool))
   log_f0 = np.interp(centres, times[voiced], np.log(frequencies_hz[voiced]))
   nearest = np.searchsorted((times[1:] + times[:-1]) / 2, centres)
@@ -81,13 +84,13 @@ def interpolate(
 
 def features(pitch: Pitch) -> np.ndarray:
   """Float32 `[frames, 2]` in [0, 1]: scaled log F0, and 1 where voiced."""
-  low, high = math.log(LOWEST_HZ), math.log(HIGHEST_HZ)
+  low, high = math.log(LOWEST_F0_HZ), math.log(HIGHEST_F0_HZ)
   scaled = np.clip((pitch.log_f0 - low) / (high - low), 0.0, 1.0)
   return np.stack([scaled, pitch.voiced], 1).astype(np.float32)
 
 
 def from_features(values: np.ndarray) -> Pitch:
   """Inverse of `features`."""
-  low, high = math.log(LOWEST_HZ), math.log(HIGHEST_HZ)
+  low, high = math.log(LOWEST_F0_HZ), math.log(HIGHEST_F0_HZ)
   log_f0 = low + values[:, 0].astype(np.float64) * (high - low)
   return Pitch(log_f0, values[:, 1] > 0.5)

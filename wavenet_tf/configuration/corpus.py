@@ -8,6 +8,8 @@ from wavenet_tf.configuration.choices import MEL, TRANSPOSED
 # Frames of conditioning that accompany a chunk on either side, so that its
 # upsampling sees its neighbours (`networks/upsampling.py`).
 MARGIN_FRAMES = 3
+# Where the pitch of a voice is looked for.
+LOWEST_F0_HZ, HIGHEST_F0_HZ = 60.0, 600.0
 
 
 @dataclasses.dataclass(kw_only=True)

@@ -1,5 +1,7 @@
 """Configurations to start from, by name."""
 
+import dataclasses
+
 from wavenet_tf.configuration.choices import MAGNITUDE, MU_LAW
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.corpus import AudioConfig, ConditioningConfig
@@ -86,6 +88,76 @@ def _loud_enough(window_samples: int) -> DistillationConfig:
     power_feature=MAGNITUDE,
     power_window_samples=(window_samples,),
     power_relative=True,
+  )
+
+
+def _voice() -> Config:
+  """A voice on two cores: what `small` is, with all that was found to pay.
+
+  The front end is that of most text-to-speech models: 22.05 kHz, hop 256, 80
+  mels of 0 to 8 kHz. Docs: `docs/voice_recipes.md`.
+  """
+  crops = {'batch_size': 2, 'crop_samples': 7168}
+  return Config(
+    preset='voice',
+    audio=AudioConfig(preemphasis=0.85),
+    conditioning=ConditioningConfig(channels=80),
+    # The RMS of speech after pre-emphasis is about 0.03.
+    teacher=TeacherConfig(signal_unit=0.02),
+    student=StudentConfig(kernel_size=3, initial_scale=0.02, phase_harmonics=4),
+    train_teacher=_short_training(9000, **crops),
+    train_student=_short_training(6000, learning_rate=1e-3, **crops),
+    train_classifier=_short_training(4500, **crops),
+    distillation=_spectral((2048, 1024, 512, 256), divergence_from_step=3600),
+    evaluate=_steady_evaluation(),
+  )
+
+
+def _voice_gpu() -> Config:
+  """`voice` on one GPU for about an hour."""
+  config = _voice()
+  # The teacher's step takes 8 GiB, the student's 16.
+  crops = {'batch_size': 16, 'crop_samples': 14336, 'average_decay': 0.9995}
+  return dataclasses.replace(
+    config,
+    preset='voice_gpu',
+    train_teacher=_short_training(
+      28_000, learning_rate=1e-3, clip_norm=50.0, **crops
+    ),
+    train_student=_short_training(
+      24_000, learning_rate=1e-3, clip_norm=10.0, **crops
+    ),
+    distillation=_spectral((2048, 1024, 512, 256), divergence_from_step=14_000),
+  )
+
+
+def _spectral(
+  window_samples: tuple[int, ...], divergence_from_step: int
+) -> DistillationConfig:
+  """The multi-resolution STFT loss first, a little divergence later.
+
+  A divergence of weight 1 makes the spectrum of a student noisier than the
+  STFT loss leaves it.
+  """
+  return DistillationConfig(
+    divergence_weight=0.1,
+    divergence_from_step=divergence_from_step,
+    divergence_ramp_steps=100,
+    log_scale_floor_weight=1.0,
+    power_weight=0.0,
+    stft_weight=1.0,
+    stft_window_samples=window_samples,
+  )
+
+
+def _steady_evaluation(**others) -> EvaluationConfig:
+  """Draws without tails; what is louder than asked for is drawn again."""
+  return EvaluationConfig(
+    scale_factor=0.8,
+    tail_share=0.01,
+    least_weight_share=0.05,
+    redraw_excess=0.8,
+    **others,
   )
 
 
@@ -183,6 +255,8 @@ def _parallel_wavenet_2017() -> Config:
 PRESETS = {
   'tiny': _tiny,
   'small': _small,
+  'voice': _voice,
+  'voice_gpu': _voice_gpu,
   'wavenet_2016': _wavenet_2016,
   'parallel_wavenet_2017': _parallel_wavenet_2017,
 }

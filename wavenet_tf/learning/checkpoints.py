@@ -112,6 +112,39 @@ def load_average(model: keras.Model, folder: pathlib.Path) -> keras.Model:
   return model
 
 
+def save_average(model: keras.Model, folder: pathlib.Path) -> None:
+  """Writes `<folder>/ckpt-0` for `load_average` alone, in half precision.
+
+  A quarter of a weight's bytes in a checkpoint that training goes on from, and
+  half of these.
+  """
+  weights = WeightVector(model.variables)
+  named = _by_path('average', weights, weights.parts)
+  halves = {name: tf.cast(x, tf.float16) for name, x in named.items()}
+  tensor_file.write(folder / 'ckpt-0', halves)
+
+
+def save_start(model: keras.Model, folder: pathlib.Path) -> None:
+  """Writes `<folder>/ckpt-0`: a training that begins with these weights."""
+  weights = WeightVector(model.variables)
+  vector = weights.variable.value
+  nothing = tf.zeros_like(vector)
+  save(
+    folder,
+    TrainingState(
+      weights=vector,
+      first_moment=tf.Variable(nothing),
+      second_moment=tf.Variable(nothing),
+      average=tf.Variable(vector),
+      **{
+        name: tf.Variable(0, dtype=tf.int64)
+        for name in ('step', 'updates', 'bad_steps', 'skipped_steps')
+      },
+    ),
+    weights,
+  )
+
+
 def _named(state, weights):
   """The tensors of a checkpoint by name."""
   named = {}

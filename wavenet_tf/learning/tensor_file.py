@@ -72,6 +72,8 @@ def read(
 ) -> dict[str, np.ndarray]:
   """Reads the tensors of a checkpoint by name.
 
+  What is float16 in the file is float32 here.
+
   Args:
     prefix: what `write` was given, in this release or in 0.3.0.
     like: tensors of the names, types and shapes that are expected. Names have
@@ -93,12 +95,20 @@ def read(
   stored_as = _stored_names(prefix, reader, shapes, like)
   names = {stored: name for name, stored in stored_as.items()}
   found = {
-    names.get(stored, stored): _described(types[stored], shape)
+    names.get(stored, stored): _described(_read_as(types[stored]), shape)
     for stored, shape in shapes.items()
   }
   expected = {name: _described(x.dtype, x.shape) for name, x in like.items()}
   _check_same(prefix, found, expected)
-  return {name: reader.get_tensor(stored_as[name]) for name in like}
+  return {
+    name: reader.get_tensor(stored_as[name]).astype(x.dtype.as_numpy_dtype)
+    for name, x in like.items()
+  }
+
+
+def _read_as(dtype):
+  """Half precision is a way to keep float32 in half the space."""
+  return tf.float32 if dtype == tf.float16 else dtype
 
 
 def _described(dtype, shape):

@@ -7,15 +7,18 @@ import keras
 import tensorflow as tf
 
 from wavenet_tf.configuration.config import Config
-from wavenet_tf.configuration.corpus import MARGIN_FRAMES
+from wavenet_tf.configuration.corpus import (
+  HIGHEST_F0_HZ,
+  LOWEST_F0_HZ,
+  MARGIN_FRAMES,
+)
 from wavenet_tf.networks.saving import Configured, registered
 from wavenet_tf.signal import phase
 
-LOWEST_HZ, HIGHEST_HZ = 60.0, 600.0
 BINS = 96
 _HIDDEN_CHANNELS = 192
 # A frame hears so many to either side of it; the phase wants one frame more.
-_REACH_FRAMES = MARGIN_FRAMES - 1
+REACH_FRAMES = MARGIN_FRAMES - 1
 
 
 class FramePitch(NamedTuple):
@@ -34,7 +37,7 @@ class FramePitch(NamedTuple):
 
 def bin_centres() -> tf.Tensor:
   """Ln Hz `[BINS]`, from the lowest pitch to the highest."""
-  return tf.linspace(math.log(LOWEST_HZ), math.log(HIGHEST_HZ), BINS)
+  return tf.linspace(math.log(LOWEST_F0_HZ), math.log(HIGHEST_F0_HZ), BINS)
 
 
 @registered
@@ -68,7 +71,7 @@ class PitchEstimator(Configured, keras.layers.Layer):
     self.output_layer = keras.layers.Dense(BINS + 1, name='output')
 
   def build(self, input_shape: tuple | None = None) -> None:
-    width = 2 * _REACH_FRAMES + 1
+    width = 2 * REACH_FRAMES + 1
     channels = width * self.config.local_channels
     for layer in (*self.stages, self.output_layer):
       layer.build((None, None, channels))
@@ -78,9 +81,9 @@ class PitchEstimator(Configured, keras.layers.Layer):
     """Float32 `[B, F, mel bins]` -> pitch of `F - 2 (MARGIN_FRAMES - 1)`."""
     low, high = self.config.feature_range
     y = (features - low) * (2.0 / (high - low)) - 1.0
-    count = tf.shape(y)[1] - 2 * _REACH_FRAMES
+    count = tf.shape(y)[1] - 2 * REACH_FRAMES
     y = tf.concat(
-      [y[:, i : i + count] for i in range(2 * _REACH_FRAMES + 1)], -1
+      [y[:, i : i + count] for i in range(2 * REACH_FRAMES + 1)], -1
     )
     for stage in self.stages:
       y = tf.nn.leaky_relu(stage(y), 0.1)

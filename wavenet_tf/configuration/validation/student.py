@@ -9,12 +9,14 @@ from wavenet_tf.configuration.choices import (
   GAUSSIAN,
   GAUSSIAN_MIXTURE,
   LOG,
+  MEL,
   MU_LAW,
   NONE,
   POWER_FEATURES,
   PRODUCT_DTYPES,
 )
 from wavenet_tf.configuration.config import Config
+from wavenet_tf.configuration.corpus import HIGHEST_F0_HZ
 from wavenet_tf.configuration.validation.fields import (
   check_choice,
   check_not_negative,
@@ -55,6 +57,22 @@ def check_student(config: Config) -> None:
   if student.kernel_size < 2:
     fail('student.kernel_size', student.kernel_size, '2 or more')
   check_choice('student.base', student.base, BASES)
+  check_not_negative('student', student, 'phase_harmonics')
+  if student.phase_harmonics:
+    if config.conditioning.local != MEL:
+      fail(
+        'student.phase_harmonics',
+        student.phase_harmonics,
+        '0 where conditioning.local is not mel, from which F0 is read',
+      )
+    most = int(config.audio.sample_rate_hz / 2 / HIGHEST_F0_HZ)
+    if student.phase_harmonics > most:
+      fail(
+        'student.phase_harmonics',
+        student.phase_harmonics,
+        f'at most {most}, so that harmonics of {HIGHEST_F0_HZ:.0f} Hz stay '
+        'below half of audio.sample_rate_hz',
+      )
   check_choice('student.product_dtype', student.product_dtype, PRODUCT_DTYPES)
   if config.teacher.output == MU_LAW:
     fail(
