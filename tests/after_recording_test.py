@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests.support.miniature import miniature, random_teacher
-from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.networks.teacher import build_teacher
 from wavenet_tf.probability.sampling import Sampling
 from wavenet_tf.signal import quantization

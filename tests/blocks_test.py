@@ -8,7 +8,7 @@ from tests.support.miniature import randomize
 from tests.support.references import convolution_reference
 from wavenet_tf.configuration.choices import PRODUCT_DTYPES
 from wavenet_tf.networks import blocks, causal_network
-from wavenet_tf.networks.conditioning import Encoded, UNCONDITIONED
+from wavenet_tf.networks.conditioning.conditioning import Encoded, UNCONDITIONED
 
 
 def build_stack(returns_gates, product_dtype='float32'):

@@ -26,7 +26,10 @@ from wavenet_tf.configuration import presets
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.configuration.networks import TeacherConfig
 from wavenet_tf.networks import blocks, causal_network, convolution
-from wavenet_tf.networks.conditioning import Conditioning, UNCONDITIONED
+from wavenet_tf.networks.conditioning.conditioning import (
+  Conditioning,
+  UNCONDITIONED,
+)
 
 
 class Reach(NamedTuple):

@@ -21,7 +21,7 @@ from tests.support.rules import write_rules
 from tests.support.variants import CONTEXT, GAUSSIAN, HELD, ONE_HOT
 from wavenet_tf.configuration.config import flatten
 from wavenet_tf.configuration.errors import UserError
-from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.showing import tensorboard
 from wavenet_tf.signal.framing import pad_margin
 from wavenet_tf.speaking.generation import Generator

@@ -28,7 +28,7 @@ from wavenet_tf.configuration.choices import (
   SCORES,
 )
 from wavenet_tf.learning import objectives
-from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.signal.framing import pad_margin
 from wavenet_tf.speaking.chunks import windows
 from wavenet_tf.speaking.generation import Generator

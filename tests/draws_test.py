@@ -10,7 +10,7 @@ from tests.support.recordings import features_of
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.configuration.learning import EvaluationConfig
 from wavenet_tf.configuration.networks import TeacherConfig
-from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.probability.families import FAMILIES
 from wavenet_tf.probability.outputs import make_output
 from wavenet_tf.probability.sampling import PREDICTED, Sampling

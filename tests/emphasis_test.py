@@ -30,7 +30,7 @@ from wavenet_tf.judging.health import measurement
 from wavenet_tf.judging.health.loudness import level
 from wavenet_tf.judging.likelihood import teacher_likelihood
 from wavenet_tf.learning import losses, objectives
-from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.probability.outputs import bits
 from wavenet_tf.showing import tables
 from wavenet_tf.showing.figures.flow_steps import flow_pictures

@@ -15,7 +15,7 @@ from wavenet_tf.judging.distances import (
   spectral_distance,
 )
 from wavenet_tf.judging.likelihood import teacher_likelihood
-from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.probability.outputs import bits
 from wavenet_tf.signal import quantization, spectra
 from wavenet_tf.signal.framing import pad_margin

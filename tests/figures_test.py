@@ -8,7 +8,7 @@ import tensorflow as tf
 from tests.support.miniature import miniature, random_student, random_teacher
 from tests.support.recordings import example
 from tests.support.variants import CONTEXT, MU_LAW
-from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.showing.figures import pages, receptive_fields
 from wavenet_tf.showing.figures.flow_steps import flow_steps
 from wavenet_tf.showing.figures.histograms import entropy_bits, histograms

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tests.support.miniature import miniature, random_student, random_teacher
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
-from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.networks.student import build_student
 from wavenet_tf.probability import flows
 from wavenet_tf.probability.families import FAMILIES

@@ -22,7 +22,7 @@ from wavenet_tf.judging.health.loudness import (
   level,
 )
 from wavenet_tf.judging.health.summary import scalars
-from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.showing import tensorboard
 from wavenet_tf.signal import noise, quantization
 

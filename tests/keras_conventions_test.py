@@ -26,10 +26,10 @@ from wavenet_tf.networks import (
   causal_network,
   context,
   convolution,
-  upsampling,
 )
 from wavenet_tf.networks.classifier import Classifier
-from wavenet_tf.networks.conditioning import Conditioning, Encoded
+from wavenet_tf.networks.conditioning import upsampling
+from wavenet_tf.networks.conditioning.conditioning import Conditioning, Encoded
 from wavenet_tf.networks.student import Student
 from wavenet_tf.networks.teacher import Teacher
 

@@ -22,7 +22,7 @@ from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.configuration.learning import DistillationConfig
 from wavenet_tf.learning import checkpoints, losses, objectives
 from wavenet_tf.learning.trainer import Trainer
-from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.networks.student import build_student
 from wavenet_tf.probability.families import FAMILIES
 from wavenet_tf.probability.flows import FlowOutput

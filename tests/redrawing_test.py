@@ -9,7 +9,7 @@ from tests.support.recordings import features_of
 from tests.support.variants import CONTEXT
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.configuration.errors import UserError
-from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.signal import spectra
 from wavenet_tf.signal.framing import pad_margin
 from wavenet_tf.speaking import redrawing

@@ -10,7 +10,7 @@ from tests.support.miniature import miniature, random_student, random_teacher
 from tests.support.recordings import features_of
 from tests.support.variants import OUTPUTS
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
-from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.signal import noise
 from wavenet_tf.signal.framing import pad_margin
 from wavenet_tf.speaking import synthesis

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tests.support.miniature import miniature, random_teacher
 from tests.support.variants import OUTPUTS
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
-from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.conditioning.conditioning import Conditioning
 
 
 def inputs(config, frames=8, batch=2):

@@ -6,7 +6,8 @@ import tensorflow as tf
 
 from tests.support.miniature import miniature, randomize
 from wavenet_tf.configuration.corpus import ConditioningConfig, MARGIN_FRAMES
-from wavenet_tf.networks import teacher, upsampling
+from wavenet_tf.networks import teacher
+from wavenet_tf.networks.conditioning import upsampling
 
 
 @pytest.mark.parametrize('method', ['transposed', 'repeat'])

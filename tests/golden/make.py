@@ -39,7 +39,7 @@ from wavenet_tf.configuration.validation import validate
 from wavenet_tf.learning import objectives
 from wavenet_tf.learning.trainer import Trainer
 from wavenet_tf.networks.classifier import build_classifier
-from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.networks.teacher import build_teacher
 from wavenet_tf.probability.outputs import bits
 from wavenet_tf.signal import quantization, spectra

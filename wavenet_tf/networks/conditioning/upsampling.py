@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
-from wavenet_tf.networks.conditioning import Conditioning, Encoded
-from wavenet_tf.networks.saving import Configured, registered
+from wavenet_tf.configuration.keras_saving import Configured, registered
+from wavenet_tf.networks.conditioning.conditioning import Conditioning, Encoded
 
 
 @registered

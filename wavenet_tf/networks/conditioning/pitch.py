@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
-from wavenet_tf.networks.saving import Configured, registered
+from wavenet_tf.configuration.keras_saving import Configured, registered
 from wavenet_tf.signal import phase
 
 LOWEST_HZ, HIGHEST_HZ = 60.0, 600.0
