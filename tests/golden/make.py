@@ -4,7 +4,7 @@
 last checkpoint of each model, beside `expected.npz`: a batch of the bundled
 corpus, and what the release that trained the models computed on it. The next
 release loads them, or converts them, and is held to those numbers
-(`tests/golden_test.py`); so are later ones as long as the runs stay here.
+(`tests/house/golden_test.py`); so are later ones as long as the runs stay here.
 
 A release makes its own once, before it is published:
 

@@ -86,10 +86,22 @@ def test_no_file_is_too_long(module):
 
 
 def test_no_room_is_too_full():
-  counts = collections.Counter(
-    folder_of(module) for module in HOUSE if module.startswith(tuple(ROOMS))
-  )
+  """Of the whole project, `tests/` and `serving/` included."""
+  counts = collections.Counter(map(folder_of, MODULES))
+  assert {'wavenet_tf', 'serving', 'tests/networks'} < set(counts)
   assert max(counts.values()) <= MOST_FILES, counts
+
+
+def test_no_two_tests_have_one_name():
+  """docs/equations.md calls a test by its file's name, without the room's."""
+  names = [path.name for path in MODULES.values() if path.match('*_test.py')]
+  assert len(names) == len(set(names))
+
+
+def test_every_room_of_the_tests_is_a_room_of_the_project():
+  found = {folder_of(name) for name in MODULES if name.endswith('_test')}
+  rooms = {*ROOMS['wavenet_tf'], 'data', 'benchmarks', 'serving'}
+  assert found <= {f'tests/{room}' for room in rooms | {'program', 'house'}}
 
 
 def test_wavenet_tf_stands_by_itself():

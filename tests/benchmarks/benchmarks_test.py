@@ -32,7 +32,7 @@ from benchmarks.tables import (
   training,
 )
 from benchmarks.tables.settings import Settings
-from tests.support import loads
+from tests.benchmarks import loads
 from tests.support.miniature import miniature
 from tests.support.project_imports import ROOT
 from wavenet_tf.configuration.choices import MU_LAW

@@ -5,19 +5,18 @@ the packages (and pysptk for the mel-cepstrum) on the bundled recording and
 white noise of the same seed.
 """
 
-import pathlib
-
 import numpy as np
 import pytest
 
 from data.recordings import decoding
+from tests.support.project_imports import ROOT
 from wavenet_tf.configuration.corpus import AudioConfig
 from wavenet_tf.judging.perception import instruments
 from wavenet_tf.judging.perception.comparison import Listener
 
 RATE = instruments.SAMPLE_RATE_HZ
 AUDIO = AudioConfig(sample_rate_hz=RATE, hop_samples=200, window_samples=800)
-CLIP = pathlib.Path(__file__).parents[1] / 'data/sample/wavs/sample-13.flac'
+CLIP = ROOT / 'data/sample/wavs/sample-13.flac'
 INSTALLED = instruments.installed()
 SCALES = (1e-3, 1e-2)
 

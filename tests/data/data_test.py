@@ -16,6 +16,7 @@ from data.shards.records import read_examples
 from data.shards.splits import TRAIN, VALIDATION, validation_names
 from data.text import labels
 from tests.support.miniature import miniature
+from tests.support.project_imports import ROOT
 from tests.support.recordings import RATE, speech_like, write, write_corpus
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.configuration.errors import UserError
@@ -522,7 +523,7 @@ def test_validation_batches_tile_the_utterances(prepared):
 
 
 def test_the_bundled_corpus_is_whole_and_small():
-  folder = pathlib.Path(__file__).parents[1] / 'data' / 'sample'
+  folder = ROOT / 'data' / 'sample'
   corpus = corpora.read_corpus(folder)
   assert corpus.layout == 'ljspeech'
   assert all(u.text for u in corpus.utterances)
