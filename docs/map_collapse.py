@@ -27,8 +27,8 @@ import tensorflow as tf
 from wavenet_tf.configuration import presets
 from wavenet_tf.configuration.config import Config, override
 from wavenet_tf.learning import losses
+from wavenet_tf.networks.conditioning.upsampling import example_conditioning
 from wavenet_tf.networks.student import build_student
-from wavenet_tf.networks.upsampling import example_conditioning
 from wavenet_tf.signal import noise
 
 STEPS = 250

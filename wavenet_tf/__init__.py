@@ -38,7 +38,7 @@ if TYPE_CHECKING:
   from wavenet_tf.configuration.presets import preset, PRESETS
   from wavenet_tf.configuration.saved_config import load_config, save_config
   from wavenet_tf.networks.classifier import Classifier
-  from wavenet_tf.networks.conditioning import Conditioning
+  from wavenet_tf.networks.conditioning.conditioning import Conditioning
   from wavenet_tf.networks.student import build_student, Student
   from wavenet_tf.networks.teacher import build_teacher, Teacher
   from wavenet_tf.speaking.generation import Generator
@@ -71,7 +71,7 @@ __all__ = [
 _HOMES = {
   'PRESETS': 'configuration.presets',
   'Classifier': 'networks.classifier',
-  'Conditioning': 'networks.conditioning',
+  'Conditioning': 'networks.conditioning.conditioning',
   'Config': 'configuration.config',
   'Generator': 'speaking.generation',
   'Student': 'networks.student',

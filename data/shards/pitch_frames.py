@@ -8,7 +8,7 @@ from data.shards.example import Example
 from data.text import pitch
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.learning.pitch_training import PitchFrames
-from wavenet_tf.networks.pitch import REACH_FRAMES
+from wavenet_tf.networks.conditioning.pitch import REACH_FRAMES
 
 
 def pitch_frames(

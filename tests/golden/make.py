@@ -4,7 +4,7 @@
 last checkpoint of each model, beside `expected.npz`: a batch of the bundled
 corpus, and what the release that trained the models computed on it. The next
 release loads them, or converts them, and is held to those numbers
-(`tests/golden_test.py`); so are later ones as long as the runs stay here.
+(`tests/house/golden_test.py`); so are later ones as long as the runs stay here.
 
 A release makes its own once, before it is published:
 
@@ -39,7 +39,7 @@ from wavenet_tf.configuration.validation import validate
 from wavenet_tf.learning import objectives
 from wavenet_tf.learning.trainer import Trainer
 from wavenet_tf.networks.classifier import build_classifier
-from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.networks.teacher import build_teacher
 from wavenet_tf.probability.outputs import bits
 from wavenet_tf.signal import quantization, spectra

@@ -6,7 +6,7 @@ import math
 from wavenet_tf.configuration.choices import MEL, TRANSPOSED
 
 # Frames of conditioning that accompany a chunk on either side, so that its
-# upsampling sees its neighbours (`networks/upsampling.py`).
+# upsampling sees its neighbours (`networks/conditioning/upsampling.py`).
 MARGIN_FRAMES = 3
 # Where the pitch of a voice is looked for.
 LOWEST_F0_HZ, HIGHEST_F0_HZ = 60.0, 600.0
@@ -69,7 +69,10 @@ class DataConfig:
 
 @dataclasses.dataclass(kw_only=True)
 class ConditioningConfig:
-  """What the audio depends on, and its upsampler (`networks/upsampling.py`)."""
+  """What the audio depends on, and its upsampler.
+
+  See `networks/conditioning/upsampling.py`.
+  """
 
   # One of LOCAL_KINDS.
   local: str = MEL

@@ -13,7 +13,7 @@ from wavenet_tf.configuration.choices import CLOSED_FORM
 from wavenet_tf.configuration.learning import DistillationConfig
 from wavenet_tf.learning import losses
 from wavenet_tf.networks.classifier import Classifier
-from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.networks.student import Student
 from wavenet_tf.networks.teacher import Teacher
 from wavenet_tf.probability.flows import FlowOutput

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from wavenet_tf.networks.pitch import (
+from wavenet_tf.networks.conditioning.pitch import (
   bin_centres,
   FramePitch,
   PitchEstimator,

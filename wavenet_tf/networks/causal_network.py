@@ -10,9 +10,9 @@ import keras
 import tensorflow as tf
 
 from wavenet_tf.configuration.choices import FLOAT32, GATED
+from wavenet_tf.configuration.keras_saving import registered
 from wavenet_tf.networks import blocks, convolution
-from wavenet_tf.networks.conditioning import Encoded
-from wavenet_tf.networks.saving import registered
+from wavenet_tf.networks.conditioning.conditioning import Encoded
 
 
 class NetworkState(NamedTuple):

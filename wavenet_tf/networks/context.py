@@ -4,9 +4,9 @@ import keras
 import tensorflow as tf
 
 from wavenet_tf.configuration.config import Config
+from wavenet_tf.configuration.keras_saving import Configured, registered
 from wavenet_tf.networks import causal_network
-from wavenet_tf.networks.conditioning import UNCONDITIONED
-from wavenet_tf.networks.saving import Configured, registered
+from wavenet_tf.networks.conditioning.conditioning import UNCONDITIONED
 
 
 @registered

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from wavenet_tf.configuration.choices import FLOAT32
-from wavenet_tf.networks.saving import registered
+from wavenet_tf.configuration.keras_saving import registered
 
 
 @registered

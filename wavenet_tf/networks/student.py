@@ -9,10 +9,11 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from wavenet_tf.configuration.config import Config
-from wavenet_tf.networks import causal_network, upsampling
-from wavenet_tf.networks.conditioning import Conditioning
-from wavenet_tf.networks.pitch import PitchEstimator
-from wavenet_tf.networks.saving import Configured, registered
+from wavenet_tf.configuration.keras_saving import Configured, registered
+from wavenet_tf.networks import causal_network
+from wavenet_tf.networks.conditioning import upsampling
+from wavenet_tf.networks.conditioning.conditioning import Conditioning
+from wavenet_tf.networks.conditioning.pitch import PitchEstimator
 from wavenet_tf.probability import flows
 from wavenet_tf.probability.families import FAMILIES
 from wavenet_tf.signal.phase import initial_phase

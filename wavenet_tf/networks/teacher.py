@@ -9,9 +9,10 @@ import tensorflow_probability as tfp
 from wavenet_tf.configuration.choices import FULL_CONTEXT
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
-from wavenet_tf.networks import causal_network, context, upsampling
-from wavenet_tf.networks.conditioning import Conditioning
-from wavenet_tf.networks.saving import Configured, registered
+from wavenet_tf.configuration.keras_saving import Configured, registered
+from wavenet_tf.networks import causal_network, context
+from wavenet_tf.networks.conditioning import upsampling
+from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.probability import flows
 from wavenet_tf.probability.outputs import make_output, WaveformMixture
 from wavenet_tf.signal import quantization

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from wavenet_tf.configuration.config import Config
-from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.networks.teacher import Teacher
 from wavenet_tf.probability.sampling import Sampling
 from wavenet_tf.signal import quantization

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.networks import causal_network
-from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.networks.teacher import Teacher, TeacherState
 from wavenet_tf.probability.sampling import Sampling
 from wavenet_tf.signal import emphasis

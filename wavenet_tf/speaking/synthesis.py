@@ -10,7 +10,7 @@ import tensorflow as tf
 from wavenet_tf.configuration.choices import MEL
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
-from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.networks.student import Student, StudentState
 from wavenet_tf.signal import emphasis
 from wavenet_tf.signal.framing import pad_margin

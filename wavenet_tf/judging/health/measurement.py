@@ -19,7 +19,7 @@ from wavenet_tf.judging.health.loudness import (
   Level,
   level,
 )
-from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.networks.student import Student
 from wavenet_tf.networks.teacher import Teacher
 from wavenet_tf.probability import flows

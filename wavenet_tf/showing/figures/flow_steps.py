@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from wavenet_tf.configuration.corpus import AudioConfig
-from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.networks.student import Student
 from wavenet_tf.probability import flows
 from wavenet_tf.signal import spectra

@@ -13,7 +13,7 @@ import tensorflow as tf
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.configuration.files import write_text
-from wavenet_tf.networks.conditioning import Conditioning
+from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.networks.student import Student
 from wavenet_tf.showing.figures import receptive_fields, residual_block
 from wavenet_tf.showing.figures.flow_steps import flow_pictures, flow_steps

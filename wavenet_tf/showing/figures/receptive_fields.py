@@ -9,7 +9,10 @@ import tensorflow as tf
 
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.networks import blocks
-from wavenet_tf.networks.conditioning import Conditioning, UNCONDITIONED
+from wavenet_tf.networks.conditioning.conditioning import (
+  Conditioning,
+  UNCONDITIONED,
+)
 from wavenet_tf.networks.teacher import Teacher
 
 # Layers of a cycle that are drawn, as in figs. 2 and 3 of 1609.03499.
