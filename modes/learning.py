@@ -10,10 +10,9 @@ from data.shards import preparation, prosody_training
 from data.shards.batches import training_batches, validation_batches
 from data.shards.crops import Crops, FrameLabels
 from data.shards.manifest import MANIFEST
-from data.shards.pitch_frames import pitch_frames
-from data.shards.records import read_examples
 from data.shards.splits import TRAIN, VALIDATION
 from modes.judging import measure_classifier, shortened
+from modes.pitch import train_estimator
 from modes.runs import Run
 from wavenet_tf.configuration.choices import LINGUISTIC, NONE
 from wavenet_tf.configuration.errors import UserError
@@ -25,7 +24,6 @@ from wavenet_tf.judging.perception.comparison import Listener
 from wavenet_tf.judging.perception.gating import WHOLE
 from wavenet_tf.learning import objectives
 from wavenet_tf.learning.checkpoints import has_checkpoint
-from wavenet_tf.learning.pitch_training import pitch_errors, train_pitch
 from wavenet_tf.learning.trainer import Trainer
 from wavenet_tf.networks import classifier as classifier_lib
 from wavenet_tf.networks import teacher as teacher_lib
@@ -35,7 +33,6 @@ from wavenet_tf.speaking import export as export_lib
 from wavenet_tf.speaking.generation import Generator
 from wavenet_tf.speaking.synthesis import Synthesizer
 
-_MOST_PITCH_SECONDS, _PITCH_STEPS = 1800.0, 2000
 _SAMPLE_CORPUS = pathlib.Path(__file__).parents[1] / 'data' / 'sample'
 
 
@@ -147,7 +144,7 @@ def train_student(run: Run) -> None:
   teacher = run.teacher()
   student = run.untrained_student(teacher)
   if student.pitch and not has_checkpoint(run.workdir / 'student'):
-    _train_pitch(run, student.pitch)
+    train_estimator(run, student.pitch)
   synthesize = Synthesizer(student, run.config)
   _train(
     run,
@@ -163,32 +160,6 @@ def train_student(run: Run) -> None:
     ),
     synthesize,
     _health_watch(run, teacher, student),
-  )
-
-
-def _train_pitch(run, estimator):
-  """What the student hears of F0, from recordings and Praat's reading."""
-  examples = {
-    split: read_examples(run.data, run.manifest, split)
-    for split in (TRAIN, VALIDATION)
-  }
-  frames = {
-    split: pitch_frames(found, run.config, _MOST_PITCH_SECONDS)
-    for split, found in examples.items()
-  }
-  settings = run.config.train_student
-  train_pitch(
-    estimator,
-    frames[TRAIN],
-    _PITCH_STEPS,
-    settings.seed,
-    settings.jit_compile,
-  )
-  errors = pitch_errors(estimator, frames[VALIDATION])
-  print(
-    'Pitch from the log-mel: half of the frames within '
-    f'{errors.median_cents:.0f} cents, {100 * errors.gross_share:.1f} % off by '
-    f'more than 50, voicing {100 * (1 - errors.voicing_share):.1f} % right.'
   )
 
 

@@ -12,7 +12,7 @@ from data.shards.example import Example
 from data.shards.manifest import Manifest, read_manifest
 from data.shards.records import read_examples
 from data.shards.splits import VALIDATION
-from wavenet_tf import voice
+from wavenet_tf import loading
 from wavenet_tf.configuration import presets
 from wavenet_tf.configuration.choices import LINGUISTIC, MEL
 from wavenet_tf.configuration.config import Config, flatten, override
@@ -93,7 +93,7 @@ class Run:
     return list(itertools.islice(examples, 0, None, every))
 
   def teacher(self) -> teacher_lib.Teacher:
-    return voice.load_teacher(self.config, self.workdir)
+    return loading.load_teacher(self.config, self.workdir)
 
   def student(self) -> student_lib.Student:
     if not self.config.student.flow_layers:
@@ -101,7 +101,7 @@ class Run:
         'student.flow_layers: found (), so this run has no student; give its '
         'flows and train it, or use --model=teacher.'
       )
-    return voice.load_student(self.config, self.workdir)
+    return loading.load_student(self.config, self.workdir)
 
   def untrained_student(
     self, teacher: teacher_lib.Teacher
@@ -119,7 +119,7 @@ class Run:
     Raises:
       UserError: if that run has another front end, or models of other sizes.
     """
-    sizes = voice.load_run(source).config
+    sizes = loading.load_config_of(source)
     for field in _HEARD_ALIKE:
       found, expected = (flatten(c)[field] for c in (self.config, sizes))
       if found != expected:
@@ -253,7 +253,7 @@ def open_run(
       )
     base = presets.preset(preset or 'tiny')
     if init_from is not None and preset is None:
-      base = voice.load_config_of(init_from)
+      base = loading.load_config_of(init_from)
     config = override(base, overrides)
     validate.validate(config)
     return Run(config, workdir, config)

@@ -11,22 +11,26 @@ import numpy as np
 from wavenet_tf.configuration.choices import MEL, NONE
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.errors import UserError
-from wavenet_tf.configuration.saved_config import load_config, save_config
+from wavenet_tf.configuration.saved_config import save_config
 from wavenet_tf.judging.likelihood import utterance_scorer
 from wavenet_tf.learning.checkpoints import (
   has_checkpoint,
-  load_average,
   save_average,
 )
-from wavenet_tf.networks.student import build_student, Student
-from wavenet_tf.networks.teacher import build_teacher, Teacher
+from wavenet_tf.loading import (
+  load_config_of,
+  load_student,
+  load_teacher,
+  STUDENT,
+  TEACHER,
+)
+from wavenet_tf.networks.student import Student
+from wavenet_tf.networks.teacher import Teacher
 from wavenet_tf.probability import outputs
 from wavenet_tf.signal import framing, quantization, spectra
 from wavenet_tf.speaking import arguments
 from wavenet_tf.speaking.generation import Generator
 from wavenet_tf.speaking.synthesis import Synthesizer
-
-TEACHER, STUDENT = 'teacher', 'student'
 
 
 def load_run(workdir: str | os.PathLike) -> 'Voice':
@@ -49,34 +53,6 @@ def load_run(workdir: str | os.PathLike) -> 'Voice':
     load_teacher(config, workdir),
     load_student(config, workdir) if has_student else None,
   )
-
-
-def load_config_of(workdir: str | os.PathLike) -> Config:
-  """The configuration of a run's folder.
-
-  Raises:
-    UserError: if the folder holds no run.
-  """
-  path = pathlib.Path(workdir, 'config.json')
-  if not path.exists():
-    raise UserError(
-      f'{path} does not exist; name the folder of a run that was trained.'
-    )
-  return load_config(path)
-
-
-def load_teacher(config: Config, workdir: pathlib.Path) -> Teacher:
-  """With its final weights, which nothing trains any more.
-
-  Raises:
-    UserError: if it was not trained.
-  """
-  return load_average(build_teacher(config), workdir / TEACHER)
-
-
-def load_student(config: Config, workdir: pathlib.Path) -> Student:
-  """As `load_teacher`."""
-  return load_average(build_student(config), workdir / STUDENT)
 
 
 class Voice:

@@ -2,6 +2,7 @@
 
 import pathlib
 
+from absl import logging
 import numpy as np
 
 from data.recordings import corpora, decoding
@@ -70,18 +71,23 @@ def load(path: pathlib.Path, config: Config) -> np.ndarray:
     path: an audio file.
     config: sections `audio` and `data`.
 
+  Of a rate too low for the log-mel, what is missing is missing in the copy; a
+  warning says so.
+
   Raises:
-    UserError: for a file that cannot be read, or lacks the model's band.
+    UserError: for a file that cannot be read.
   """
-  audio_config = config.audio
   rate = decoding.sample_rate_hz(path)
-  if rate < audio_config.sample_rate_hz:
-    raise UserError(
-      f'{path}: has {rate} Hz, the checkpoint speaks at '
-      f'{audio_config.sample_rate_hz} Hz, and the band between is missing; '
-      'use a recording of at least that rate or a model of a lower one.'
+  if rate < 2 * config.audio.mel_max_hz:
+    logging.warning(
+      '%s: has %d Hz, so that its copy has nothing above %g Hz, where the '
+      'model hears up to %g Hz.',
+      path,
+      rate,
+      rate / 2,
+      config.audio.mel_max_hz,
     )
-  levels = decoding.load(path, audio_config.sample_rate_hz)
+  levels = decoding.load(path, config.audio.sample_rate_hz)
   if not len(levels):
     raise UserError(f'{path}: is too short to copy.')
   return cleaning.clean(levels, config)

@@ -20,6 +20,7 @@ ROOMS = {
     'speaking',
     'judging',
     'showing',
+    'loading',
     'voice',
   ],
   'data': ['recordings', 'text', 'conditioning', 'shards'],

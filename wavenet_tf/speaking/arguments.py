@@ -34,10 +34,12 @@ def recording(
   waveform = _floats('waveform', waveform, range(1, most_axes + 1))
   model_hz = config.audio.sample_rate_hz
   rate_hz = model_hz if rate_hz is None else rate_hz
-  if rate_hz < model_hz:
+  least_hz = 2 * config.audio.mel_max_hz
+  if rate_hz < least_hz:
     raise UserError(
-      f'rate_hz: found {rate_hz}, expected audio.sample_rate_hz = {model_hz} '
-      'or more, as the band between is missing; give a recording of that rate.'
+      f'rate_hz: found {rate_hz}, expected {least_hz:g} or more, twice '
+      'audio.mel_max_hz, as the band between is missing; give a recording of '
+      'that rate.'
     )
   if waveform.ndim == 2 and len(waveform) > waveform.shape[1] > 0:
     raise UserError(
