@@ -87,6 +87,8 @@ CONTRADICTIONS = [
   ('teacher.bits', 7, ['teacher.bits', '8 to 16']),
   ('teacher.min_log_scale', float('nan'), ['teacher.min_log_scale']),
   ('student.base', 'uniform', ['student.base', 'logistic', 'gaussian']),
+  ('student.phase_harmonics', -1, ['student.phase_harmonics', '0 or more']),
+  ('student.phase_harmonics', 9, ['phase_harmonics', 'found 9', 'at most ']),
   ('student.initial_scale', 1e-9, ['student.initial_scale', 'min_log_scale']),
   ('distillation.draws_per_step', 0, ['distillation.draws_per_step']),
   (

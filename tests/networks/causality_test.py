@@ -21,7 +21,7 @@ from tests.support.miniature import (
   random_teacher,
   randomize,
 )
-from tests.support.variants import OUTPUTS
+from tests.support.variants import OUTPUTS, PITCH
 from wavenet_tf.configuration import presets
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.configuration.networks import TeacherConfig
@@ -327,6 +327,7 @@ STUDENTS = {
     'student__flow_layers': (2, 3, 1), 'student__kernel_size': 3,
   },
   'one flow': {'student__flow_layers': (4,)},
+  'phase of F0': PITCH,
 }  # fmt: skip
 
 

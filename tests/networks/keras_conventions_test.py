@@ -19,7 +19,7 @@ from tests.support.miniature import (
   random_teacher,
   randomize,
 )
-from tests.support.variants import CONTEXT, HELD, ONE_HOT, SPEAKER
+from tests.support.variants import CONTEXT, HELD, ONE_HOT, PITCH, SPEAKER
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.networks import (
   blocks,
@@ -28,7 +28,7 @@ from wavenet_tf.networks import (
   convolution,
 )
 from wavenet_tf.networks.classifier import Classifier
-from wavenet_tf.networks.conditioning import upsampling
+from wavenet_tf.networks.conditioning import pitch, upsampling
 from wavenet_tf.networks.conditioning.conditioning import Conditioning, Encoded
 from wavenet_tf.networks.student import Student
 from wavenet_tf.networks.teacher import Teacher
@@ -51,6 +51,7 @@ MODELS = {
   'bfloat16': (random_teacher, BFLOAT16),
   'student': (random_student, {}),
   'student of speakers': (random_student, SPEAKER),
+  'student of pitch': (random_student, PITCH),
   'classifier': (classifier_of_four, {}),
   'one loss': (classifier_of_four, {'classifier__next_sample_weight': 0.0}),
 }
@@ -212,6 +213,10 @@ LAYERS = {
       told.global_,
     ),
   ),
+  'pitch': (
+    lambda: pitch.PitchEstimator(miniature(audio__mel_bins=4, **PITCH)),
+    lambda layer, x: layer(x, tf.zeros([2], tf.int32)),
+  ),
 }  # fmt: skip
 
 
@@ -238,14 +243,14 @@ def test_a_layer_is_made_again_from_its_configuration(name, generator):
 
 
 def test_every_layer_and_model_is_registered():
-  rooms = blocks, causal_network, context, convolution, upsampling
+  rooms = blocks, causal_network, context, convolution, pitch, upsampling
   found = {Teacher, Student, Classifier} | {
     value
     for room in rooms
     for value in vars(room).values()
     if inspect.isclass(value) and issubclass(value, keras.layers.Layer)
   }
-  assert len(found) == 10
+  assert len(found) == 11
   for cls in found:
     name = f'wavenet_tf>{cls.__name__}'
     assert keras.saving.get_registered_name(cls) == name

@@ -8,6 +8,7 @@ from scipy import stats
 import tensorflow as tf
 
 from tests.support.miniature import miniature, random_student, random_teacher
+from tests.support.variants import PITCH
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.networks.student import build_student
@@ -43,9 +44,9 @@ def chain(kernel_size=2, base='logistic', samples=SAMPLES, **overrides):
   return config, student.flows(Conditioning(features)), z
 
 
-def chain_of_one(kernel_size=2, samples=SAMPLES):
+def chain_of_one(kernel_size=2, samples=SAMPLES, **overrides):
   """As `chain`, all rows of which `jacobian` needs are told the same."""
-  _, student, features, z = pair(kernel_size, 'logistic', samples)
+  _, student, features, z = pair(kernel_size, 'logistic', samples, **overrides)
   told = Conditioning(tf.repeat(features[:1], 2 * samples, 0))
   return student.flows(told), z[:1]
 
@@ -95,9 +96,11 @@ def jacobian(function, z, step=1e-2):
   return (plus - minus).T / (2 * step)
 
 
-@pytest.mark.parametrize('kernel_size', [2, 3])
-def test_round_trip(kernel_size):
-  _, bijectors, z = chain(kernel_size)
+@pytest.mark.parametrize(
+  ('kernel_size', 'told'), [(2, {}), (3, {}), (3, PITCH)]
+)
+def test_round_trip(kernel_size, told):
+  _, bijectors, z = chain(kernel_size, **told)
   for flow in bijectors:
     x = tf.identity(flow.forward(z))  # Breaks TFP's cache.
     np.testing.assert_allclose(flow.inverse(x), z, atol=1e-4)
@@ -127,9 +130,10 @@ def test_jacobian_is_triangular_with_the_scales_on_its_diagonal(
     )
 
 
-def test_composition_is_the_waveform_exactly():
+@pytest.mark.parametrize('told', [{}, PITCH])
+def test_composition_is_the_waveform_exactly(told):
   """X = location + scale z, with location and scale blind to z_t."""
-  _, bijectors, z = chain()
+  _, bijectors, z = chain(**told)
   output = flows.compose(bijectors, z)
   np.testing.assert_allclose(
     output.location + tf.exp(output.log_scale) * z, output.waveform, atol=1e-5
@@ -140,8 +144,9 @@ def test_composition_is_the_waveform_exactly():
   np.testing.assert_allclose(output.waveform, by_chain, atol=1e-6)
 
 
-def test_composed_log_scale_is_the_log_determinant():
-  bijectors, z = chain_of_one()
+@pytest.mark.parametrize('told', [{}, PITCH])
+def test_composed_log_scale_is_the_log_determinant(told):
+  bijectors, z = chain_of_one(**told)
   output = flows.compose(bijectors, tf.repeat(z, 2 * SAMPLES, 0))
   matrix = jacobian(lambda z: flows.compose(bijectors, z).waveform, z)
   assert np.abs(np.triu(matrix, 1)).max() == 0
@@ -202,8 +207,9 @@ def test_entropy_is_the_mean_surprise_of_own_samples(base):
   )
 
 
-def test_the_student_is_a_distribution():
-  config = miniature()
+@pytest.mark.parametrize('told', [{}, PITCH])
+def test_the_student_is_a_distribution(told):
+  config = miniature(**told)
   student = random_student(config)
   conditioning = Conditioning(
     tf.zeros([2, 2 + 2 * MARGIN_FRAMES, config.audio.mel_bins])

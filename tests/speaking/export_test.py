@@ -11,7 +11,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tests.support.miniature import miniature, random_student, randomize
-from tests.support.variants import SPEAKER
+from tests.support.variants import PITCH, SPEAKER
 from wavenet_tf.signal import spectra
 from wavenet_tf.speaking import export
 from wavenet_tf.speaking.synthesis import Synthesizer
@@ -75,7 +75,8 @@ def test_a_bare_process_says_the_same(exported, tmp_path):
 
 
 def test_a_global_vector_is_heard_as_in_memory(tmp_path):
-  config = miniature(**SPEAKER)
+  """And the running phase of F0."""
+  config = miniature(**SPEAKER, **PITCH)
   student = random_student(config)
   speak = signatures(export.export(student, config, tmp_path))[
     'serving_default'

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tests.support.miniature import miniature, random_student, random_teacher
 from tests.support.recordings import features_of
-from tests.support.variants import OUTPUTS
+from tests.support.variants import HELD, OUTPUTS, PITCH
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.signal import noise
@@ -129,28 +129,30 @@ def test_a_longer_utterance_begins_like_a_shorter_one():
 
 
 @pytest.mark.parametrize(
-  ('frames', 'upsampler', 'cores', 'jit_compile'),
+  ('frames', 'told', 'cores', 'jit_compile'),
   [
-    (0, 'transposed', 1, False),
-    (0, 'repeat', 1, False),
-    (1, 'transposed', 1, False),
-    (64, 'transposed', 1, False),
+    (0, {}, 1, False),
+    (0, HELD, 1, False),
+    (0, PITCH, 1, False),
+    (1, {}, 1, False),
+    (64, {}, 1, False),
     # Long enough for long chunks, where there are cores for them.
-    (150, 'transposed', 1, False),
-    (150, 'transposed', 2, True),
-    (150, 'repeat', 2, False),
+    (150, {}, 1, False),
+    (150, {}, 2, True),
+    (150, HELD, 2, False),
+    (150, PITCH, 2, True),
     *(
       pytest.param(*case, cores, True, marks=pytest.mark.large)
       for cores in (1, 2)
-      for case in ((0, 'repeat'), (64, 'transposed'), (150, 'repeat'))
+      for case in ((0, HELD), (64, {}), (150, HELD))
     ),
   ],
 )
 def test_chunks_of_the_student_say_what_one_pass_says(
-  frames, upsampler, cores, jit_compile, monkeypatch
+  frames, told, cores, jit_compile, monkeypatch
 ):
   monkeypatch.setattr(synthesis, '_cores', lambda: cores)
-  config = miniature(conditioning__upsampler=upsampler)
+  config = miniature(**told)
   synthesizer = Synthesizer(random_student(config), config, jit_compile)
   features = features_of(config, frames)
   whole = synthesizer.synthesize(features, tf.constant([[1, 2], [1, 2]]))

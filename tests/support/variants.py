@@ -17,6 +17,7 @@ SPEAKER = {
   'conditioning__globals': ('speaker',),
   'conditioning__global_channels': 3,
 }
+PITCH = {'student__phase_harmonics': 2}
 HELD = {'conditioning__upsampler': 'repeat'}
 ALONE = {'conditioning__local': 'none', 'student__flow_layers': ()}
 LINGUISTIC = {

@@ -33,7 +33,8 @@ def running_phase(
     start: int32 `[B]`, the phase before the first sample.
 
   Returns:
-    int32 `[B, frames * hop]`, in units of 2^-32 cycles, and the last of them.
+    int32 `[B, frames * hop]`, in units of 2^-32 cycles, and the last of them:
+    `[B]`, the start of what follows.
   """
   centre = tf.cast(tf.range(hop_samples), tf.float32) + 0.5
   offset = centre / hop_samples - 0.5  # Of a sample from its frame's centre.
@@ -49,10 +50,11 @@ def running_phase(
     tf.round(frequency * (_UNITS_PER_CYCLE / sample_rate_hz)), tf.int32
   )
   within = tf.cumsum(steps, axis=2)
-  frames_before = tf.cumsum(within[:, :, -1], axis=1, exclusive=True)
+  of_frames = within[:, :, -1]
+  frames_before = tf.cumsum(of_frames, axis=1, exclusive=True)
   phase = start[:, None, None] + frames_before[:, :, None] + within
   phase = tf.reshape(phase, [tf.shape(phase)[0], -1])
-  return phase, phase[:, -1]
+  return phase, start + tf.reduce_sum(of_frames, axis=1)
 
 
 def harmonics(phase: tf.Tensor, count: int) -> tf.Tensor:
