@@ -58,6 +58,8 @@ def prepare(
         f'was prepared from {folder}; use another --workdir.'
       )
   else:
+    if init_from is not None:
+      run.with_found_of(init_from).check_start(init_from)
     source = pathlib.Path(data_dir or _SAMPLE_CORPUS)
     manifest = preparation.prepare(run.config, source, run.data)
     # A run that is there is a run that was prepared.

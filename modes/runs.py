@@ -16,7 +16,6 @@ from wavenet_tf import loading
 from wavenet_tf.configuration import presets
 from wavenet_tf.configuration.choices import LINGUISTIC, MEL
 from wavenet_tf.configuration.config import Config, flatten, override
-from wavenet_tf.configuration.corpus import AudioConfig
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.configuration.learning import TrainingConfig
 from wavenet_tf.configuration.saved_config import load_config, save_config
@@ -34,12 +33,17 @@ _FOUND_FIELDS = (
 )
 
 
-# What another run's weights rely on beside their names and shapes.
-_HEARD_ALIKE = (
-  *(f'audio.{field.name}' for field in dataclasses.fields(AudioConfig)),
-  'teacher.output',
-  'teacher.signal_unit',
-  'student.initial_scale',
+# What another run's weights do not rely on, of the sections that make models.
+_FREE_OF_WEIGHTS = (
+  'teacher.score',
+  'teacher.bits',
+  'teacher.discretized',
+  'teacher.min_log_scale',
+  'teacher.product_dtype',
+  'context.teacher_samples',
+  'student.min_log_scale',
+  'student.max_log_scale',
+  'student.product_dtype',
 )
 
 
@@ -113,27 +117,45 @@ class Run:
     student.encoder.set_weights(teacher.encoder.get_weights())
     return student
 
-  def start_from(self, source: pathlib.Path) -> None:
-    """Gives this run's models the final weights of another's, as step 0.
+  def check_start(self, source: pathlib.Path) -> None:
+    """That this run's models can begin with the weights of another's.
 
     Raises:
       UserError: if that run has another front end, or models of other sizes.
     """
-    sizes = loading.load_config_of(source)
-    for field in _HEARD_ALIKE:
-      found, expected = (flatten(c)[field] for c in (self.config, sizes))
-      if found != expected:
+    sections = {'audio', 'conditioning', 'context', *self._begun(source)}
+    ours, theirs = flatten(self.config), flatten(loading.load_config_of(source))
+    for field, found in ours.items():
+      if field.split('.')[0] not in sections or field in _FREE_OF_WEIGHTS:
+        continue
+      if found != theirs[field]:
         raise UserError(
           f'{field}: found {found!r}, but {source}, whose weights '
-          f'--init_from takes, was trained with {expected!r}; use that.'
+          f'--init_from takes, was trained with {theirs[field]!r}; use that.'
         )
-    for name, build in (
-      ('teacher', teacher_lib.build_teacher),
-      ('student', student_lib.build_student),
+
+  def start_from(self, source: pathlib.Path) -> None:
+    """Gives this run's models the final weights of another's, as step 0.
+
+    Raises:
+      UserError: as `check_start`, or if they cannot be read.
+    """
+    self.check_start(source)
+    models = {
+      name: checkpoints.load_average(build(self.config), source / name)
+      for name, build in self._begun(source).items()
+    }
+    for name, model in models.items():
+      checkpoints.save_start(model, self.workdir / name)
+
+  def _begun(self, source):
+    """The models that begin with another's weights, and their builders."""
+    begun = {'teacher': teacher_lib.build_teacher}
+    if self.config.student.flow_layers and checkpoints.has_checkpoint(
+      source / 'student'
     ):
-      if checkpoints.has_checkpoint(source / name):
-        model = checkpoints.load_average(build(self.config), source / name)
-        checkpoints.save_start(model, self.workdir / name)
+      begun['student'] = student_lib.build_student
+    return begun
 
   def seed_initial_weights(self, settings: TrainingConfig) -> None:
     """Keras draws the seeds of its initializers from Python's generator.

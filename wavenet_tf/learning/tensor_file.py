@@ -26,6 +26,8 @@ FORMAT = 1
 
 _SUFFIXES = '.index', '.data-00000-of-00001'
 _SHOWN = 3
+# What is kept of a model that nothing trains any more.
+_AVERAGE = 'average'
 # How release 0.3.0 ended a name, and one that each of its files has; between it
 # and 0.4.0 there were vectors without a name for any weight.
 _ATTRIBUTE = '/.ATTRIBUTES/VARIABLE_VALUE'
@@ -84,9 +86,9 @@ def read(
     The tensors of the file, in the order of `like`.
 
   Raises:
-    UserError: if the file is of a format that this release does not know, or
-      if a tensor of these kinds is missing, unknown or of another shape or
-      type.
+    UserError: if the file is of a format that this release does not know, if
+      it holds an average alone and more is expected, or if a tensor of these
+      kinds is missing, unknown or of another shape or type.
     tf.errors.OpError, IndexError: if the file is damaged.
   """
   reader = tf.train.load_checkpoint(str(prefix))
@@ -118,6 +120,11 @@ def _described(dtype, shape):
 def _check_same(prefix, found, expected):
   """Both: type and shape by name."""
   kinds = {_kind(name) for name in expected}
+  if kinds & {_kind(name) for name in found} == {_AVERAGE} < kinds:
+    raise UserError(
+      f'{prefix}: holds a voice without its training, which cannot go on; '
+      f'begin a new --workdir with --init_from={prefix.parent.parent}.'
+    )
   problems = {
     'missing': [
       f'{name}, {expected[name]}' for name in expected if name not in found
