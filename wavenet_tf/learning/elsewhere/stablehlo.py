@@ -16,8 +16,7 @@ from tensorflow.compiler.mlir.tensorflow_to_stablehlo.python import (
   pywrap_tensorflow_to_stablehlo as tensorflow_to_stablehlo,
 )
 
-# Of the StableHLO that is written: the first that all later ones can read for
-# five years, and old enough for readers of 2024.
+# Of the StableHLO that is written: of 2024, so that readers need not be newer.
 _VERSION = '1.0.0'
 
 
