@@ -19,7 +19,7 @@ from ml_collections import config_flags
 import tensorflow as tf
 
 from data.conditioning import inputs
-from modes import drawing, judging, learning, runs, speaking
+from modes import drawing, elsewhere, judging, learning, runs, speaking
 from wavenet_tf.configuration import presets
 from wavenet_tf.configuration.choices import LINGUISTIC
 from wavenet_tf.configuration.config import check_fields, Config
@@ -39,6 +39,8 @@ _MODES = (
   'evaluate',
   'figures',
   'export',
+  'export_gradients',
+  'import_weights',
 )
 
 
@@ -55,9 +57,9 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
     'mode',
     'all',
     _MODES,
-    'What to do; `all` does everything but `generate`, `speak` and `figures` '
-    'in order, trains prosody only where text is told, and a classifier only '
-    'where the perceptual loss listens with it.',
+    'What to do; `all` prepares, trains, exports and evaluates in order; it '
+    'trains prosody only where text is told, and a classifier only where the '
+    'perceptual loss listens with it.',
     **here,
   )
   flags.DEFINE_string('workdir', 'runs/demo', 'Folder of the run.', **here)
@@ -101,7 +103,10 @@ def _define_flags_of_speech(here):
     **here,
   )
   flags.DEFINE_string(
-    'input', None, 'generate: an audio file, or a folder.', **here
+    'input',
+    None,
+    'generate: an audio file, or a folder; import_weights: a .npz file.',
+    **here,
   )
   flags.DEFINE_string('text', '', 'speak: what to say.', **here)
   flags.DEFINE_string('labels', None, 'speak: a label file to say.', **here)
@@ -213,6 +218,8 @@ def _run(values) -> None:
     'evaluate': judging.evaluate,
     'figures': lambda run: drawing.figures(run, values.compare_workdir),
     'export': learning.export,
+    'export_gradients': elsewhere.export_gradients,
+    'import_weights': lambda run: elsewhere.import_weights(run, values.input),
   }[values.mode](run)
 
 

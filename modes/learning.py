@@ -152,14 +152,7 @@ def train_student(run: Run) -> None:
     run,
     'student',
     student,
-    objectives.student_objective(
-      teacher,
-      student,
-      run.config.distillation,
-      run.config.audio.sample_rate_hz,
-      run.listener(),
-      run.config.audio.preemphasis,
-    ),
+    run.student_objective(teacher, student, run.listener()),
     synthesize,
     _health_watch(run, teacher, student),
   )

@@ -1,5 +1,6 @@
 """A run: a folder with its configuration, its data and its models."""
 
+from collections.abc import Callable
 import dataclasses
 import functools
 import itertools
@@ -20,7 +21,7 @@ from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.configuration.learning import TrainingConfig
 from wavenet_tf.configuration.saved_config import load_config, save_config
 from wavenet_tf.configuration.validation import existing_run, validate
-from wavenet_tf.learning import checkpoints
+from wavenet_tf.learning import checkpoints, objectives
 from wavenet_tf.networks import classifier as classifier_lib
 from wavenet_tf.networks import student as student_lib
 from wavenet_tf.networks import teacher as teacher_lib
@@ -211,6 +212,22 @@ class Run:
     field = 'distillation.classifier_workdir'
     other = other_run(self, settings.classifier_workdir, field, 'classifier')
     return other.classifier()
+
+  def student_objective(
+    self,
+    teacher: teacher_lib.Teacher,
+    student: student_lib.Student,
+    listener: classifier_lib.Classifier | None,
+  ) -> Callable:
+    """What the student minimizes, see `objectives.student_objective`."""
+    return objectives.student_objective(
+      teacher,
+      student,
+      self.config.distillation,
+      self.config.audio.sample_rate_hz,
+      listener,
+      self.config.audio.preemphasis,
+    )
 
 
 def other_run(run: Run, workdir: str, field: str, model: str) -> Run:

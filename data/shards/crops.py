@@ -87,6 +87,26 @@ class Crops:
   def frames(self) -> int:
     return self.samples // self.hop
 
+  @property
+  def _wanted_frames(self):
+    """Of features: more on either side."""
+    return self.frames + 2 * MARGIN_FRAMES
+
+  def specs(self, batch_size: int) -> Batch:
+    """Types and shapes of a batch of so many crops."""
+    labels = self.samples // self.labels.frame_samples if self.labels else 0
+    return Batch(
+      *(
+        tf.TensorSpec([batch_size, *shape], dtype)
+        for shape, dtype in (
+          ([self.samples], tf.int32),
+          ([self._wanted_frames, self.config.local_channels], tf.float32),
+          ([labels], tf.int32),
+          ([self.config.conditioning.global_channels], tf.float32),
+        )
+      )
+    )
+
   def at_random(
     self, example: Example, seed: int | tf.Tensor, n: tf.Tensor
   ) -> Batch:
@@ -140,7 +160,7 @@ class Crops:
     """
     levels = levels[start * self.hop : start * self.hop + self.samples]
     levels = tf.pad(levels, [[0, self.samples - tf.shape(levels)[0]]])
-    wanted = self.frames + 2 * MARGIN_FRAMES
+    wanted = self._wanted_frames
     features = features[start : start + wanted]
     # Silence where the utterance is over.
     features = tf.pad(

@@ -94,6 +94,11 @@ def has_checkpoint(folder: pathlib.Path) -> bool:
   return bool(_checkpoints(folder))
 
 
+def newest_step(folder: pathlib.Path) -> int:
+  """Of the newest checkpoint; 0 where there is none."""
+  return max(map(_step, _checkpoints(folder)), default=0)
+
+
 def load_average(model: keras.Model, folder: pathlib.Path) -> keras.Model:
   """Sets a model's weights to the average that training kept; freezes it.
 
@@ -101,7 +106,7 @@ def load_average(model: keras.Model, folder: pathlib.Path) -> keras.Model:
     UserError: if the folder has no checkpoint, or none of this model.
   """
   weights = WeightVector(model.trainable_variables)
-  like = _by_path('average', weights, weights.parts)
+  like = _by_path('average', weights, weights.variable.value)
   found = _read_newest(folder, like)
   if found is None:
     raise UserError(
@@ -119,30 +124,24 @@ def save_average(model: keras.Model, folder: pathlib.Path) -> None:
   half of these.
   """
   weights = WeightVector(model.variables)
-  named = _by_path('average', weights, weights.parts)
+  named = _by_path('average', weights, weights.variable.value)
   halves = {name: tf.cast(x, tf.float16) for name, x in named.items()}
   tensor_file.write(folder / 'ckpt-0', halves)
 
 
-def save_start(model: keras.Model, folder: pathlib.Path) -> None:
-  """Writes `<folder>/ckpt-0`: a training that begins with these weights."""
+def save_start(
+  model: keras.Model, folder: pathlib.Path, step: int = 0
+) -> None:
+  """Writes `<folder>/ckpt-<step>`: a training that begins with these weights.
+
+  Adam knows nothing yet. No other checkpoint may be ahead of the step.
+  """
   weights = WeightVector(model.variables)
   vector = weights.variable.value
   nothing = tf.zeros_like(vector)
-  save(
-    folder,
-    TrainingState(
-      weights=vector,
-      first_moment=tf.Variable(nothing),
-      second_moment=tf.Variable(nothing),
-      average=tf.Variable(vector),
-      **{
-        name: tf.Variable(0, dtype=tf.int64)
-        for name in ('step', 'updates', 'bad_steps', 'skipped_steps')
-      },
-    ),
-    weights,
-  )
+  counts = [tf.Variable(n, dtype=tf.int64) for n in (step, 0, 0, 0)]
+  vectors = [tf.Variable(x) for x in (vector, nothing, nothing, vector)]
+  save(folder, TrainingState(*vectors, *counts), weights)
 
 
 def _named(state, weights):
@@ -150,14 +149,14 @@ def _named(state, weights):
   named = {}
   for kind, variable in state._asdict().items():
     if variable.shape.rank:
-      named.update(_by_path(kind, weights, weights.split(variable)))
+      named.update(_by_path(kind, weights, variable))
     else:
       named[kind] = variable.value()
   return named
 
 
-def _by_path(kind, weights, parts):
-  return {f'{kind}/{path}': x for path, x in zip(weights.paths, parts)}
+def _by_path(kind, weights, vector):
+  return {f'{kind}/{k}': x for k, x in weights.by_path(vector).items()}
 
 
 def _read_newest(folder, like):

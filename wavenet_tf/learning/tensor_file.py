@@ -97,11 +97,10 @@ def read(
   stored_as = _stored_names(prefix, reader, shapes, like)
   names = {stored: name for name, stored in stored_as.items()}
   found = {
-    names.get(stored, stored): _described(_read_as(types[stored]), shape)
+    names.get(stored, stored): tf.TensorSpec(shape, _read_as(types[stored]))
     for stored, shape in shapes.items()
   }
-  expected = {name: _described(x.dtype, x.shape) for name, x in like.items()}
-  _check_same(prefix, found, expected)
+  check_same(prefix, found, like)
   return {
     name: reader.get_tensor(stored_as[name]).astype(x.dtype.as_numpy_dtype)
     for name, x in like.items()
@@ -113,12 +112,21 @@ def _read_as(dtype):
   return tf.float32 if dtype == tf.float16 else dtype
 
 
-def _described(dtype, shape):
-  return f'{dtype.name} {list(shape)}'
+def check_same(path: pathlib.Path, found: dict, like: dict) -> None:
+  """Refuses tensors of other names, shapes or types than those of a model.
 
+  Args:
+    path: of the file that holds them.
+    found: what it holds: tensors or `tf.TensorSpec`, by name.
+    like: what is expected, by name, as in `read`.
 
-def _check_same(prefix, found, expected):
-  """Both: type and shape by name."""
+  Raises:
+    UserError: names what is missing, unknown or different.
+  """
+  found, expected = (
+    {name: f'{x.dtype.name} {list(x.shape)}' for name, x in tensors.items()}
+    for tensors in (found, like)
+  )
   kinds = {_kind(name) for name in expected}
   if kinds & {_kind(name) for name in found} == {_AVERAGE} < kinds:
     raise UserError(
@@ -148,7 +156,7 @@ def _check_same(prefix, found, expected):
   ]
   if listed:
     raise UserError(
-      f'{prefix}: its tensors are not those of this model: '
+      f'{path}: its tensors are not those of this model: '
       f'{", ".join(listed)}; use the release and the configuration that '
       'trained it, or another --workdir.'
     )

@@ -39,13 +39,26 @@ class WeightVector:
 
   def join(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
     """Tensors of the variables' shapes -> `[N]`."""
-    return tf.concat([tf.reshape(x, [-1]) for x in tensors], 0)
+    parts = [tf.reshape(x, [-1]) for x in tensors]
+    return tf.concat(parts, 0) if parts else tf.zeros([0])
 
   def split(self, vector: tf.Tensor) -> list[tf.Tensor]:
     """`[N]` -> tensors of the variables' shapes."""
     shapes = [v.shape for v in self._variables]
+    if not shapes:
+      return []
     parts = tf.split(vector, [shape.num_elements() for shape in shapes])
     return [tf.reshape(x, shape) for x, shape in zip(parts, shapes)]
+
+  def with_parts_of(
+    self, vector: tf.Tensor
+  ) -> list[tuple[keras.Variable, tf.Tensor]]:
+    """Each variable with its part of `[N]`, as `keras.StatelessScope` takes."""
+    return list(zip(self._variables, self.split(vector)))
+
+  def by_path(self, vector: tf.Tensor) -> dict[str, tf.Tensor]:
+    """The parts of `[N]` by the names of the variables, in their order."""
+    return dict(zip(self.paths, self.split(vector)))
 
   def assign(self, vector: tf.Tensor) -> None:
     """Gives each variable its part of `[N]`."""
