@@ -56,7 +56,6 @@ def picture(voice: Voice, waveform: np.ndarray, rate_hz: int) -> Figure:
 
 def main(path: str) -> None:
   """Writes the picture of a recording."""
-
   waveform, rate_hz = soundfile.read(path)
   picture(load_run(_VOICE), waveform, rate_hz).savefig(
     _HERE / 'voice_copies.png', dpi=66

@@ -11,6 +11,7 @@ from data.shards.batches import training_batches, validation_batches
 from data.shards.crops import Crops, FrameLabels
 from data.shards.manifest import MANIFEST
 from data.shards.splits import TRAIN, VALIDATION
+from modes import beginning
 from modes.judging import measure_classifier, shortened
 from modes.pitch import train_estimator
 from modes.runs import Run
@@ -59,13 +60,13 @@ def prepare(
       )
   else:
     if init_from is not None:
-      run.with_found_of(init_from).check_start(init_from)
+      beginning.check_start(run, init_from)
     source = pathlib.Path(data_dir or _SAMPLE_CORPUS)
     manifest = preparation.prepare(run.config, source, run.data)
     # A run that is there is a run that was prepared.
   run = run.with_found(manifest)
   if init_from is not None and not (run.workdir / 'config.json').exists():
-    run.start_from(init_from)
+    beginning.start_from(run, init_from)
   run.save()
   print(
     f'Data: {len(manifest.of_split(TRAIN))} training and '

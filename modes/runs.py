@@ -28,23 +28,9 @@ from wavenet_tf.networks import teacher as teacher_lib
 
 _MODES_OF_A_NEW_RUN = ('all', 'prepare')
 # What `prepare` finds in a corpus.
-_FOUND_FIELDS = (
+COUNTED_FIELDS = (
   'conditioning.linguistic_channels',
   'conditioning.global_channels',
-)
-
-
-# What another run's weights do not rely on, of the sections that make models.
-_FREE_OF_WEIGHTS = (
-  'teacher.score',
-  'teacher.bits',
-  'teacher.discretized',
-  'teacher.min_log_scale',
-  'teacher.product_dtype',
-  'context.teacher_samples',
-  'student.min_log_scale',
-  'student.max_log_scale',
-  'student.product_dtype',
 )
 
 
@@ -118,46 +104,6 @@ class Run:
     student.encoder.set_weights(teacher.encoder.get_weights())
     return student
 
-  def check_start(self, source: pathlib.Path) -> None:
-    """That this run's models can begin with the weights of another's.
-
-    Raises:
-      UserError: if that run has another front end, or models of other sizes.
-    """
-    sections = {'audio', 'conditioning', 'context', *self._begun(source)}
-    ours, theirs = flatten(self.config), flatten(loading.load_config_of(source))
-    for field, found in ours.items():
-      if field.split('.')[0] not in sections or field in _FREE_OF_WEIGHTS:
-        continue
-      if found != theirs[field]:
-        raise UserError(
-          f'{field}: found {found!r}, but {source}, whose weights '
-          f'--init_from takes, was trained with {theirs[field]!r}; use that.'
-        )
-
-  def start_from(self, source: pathlib.Path) -> None:
-    """Gives this run's models the final weights of another's, as step 0.
-
-    Raises:
-      UserError: as `check_start`, or if they cannot be read.
-    """
-    self.check_start(source)
-    models = {
-      name: checkpoints.load_average(build(self.config), source / name)
-      for name, build in self._begun(source).items()
-    }
-    for name, model in models.items():
-      checkpoints.save_start(model, self.workdir / name)
-
-  def _begun(self, source):
-    """The models that begin with another's weights, and their builders."""
-    begun = {'teacher': teacher_lib.build_teacher}
-    if self.config.student.flow_layers and checkpoints.has_checkpoint(
-      source / 'student'
-    ):
-      begun['student'] = student_lib.build_student
-    return begun
-
   def seed_initial_weights(self, settings: TrainingConfig) -> None:
     """Keras draws the seeds of its initializers from Python's generator.
 
@@ -171,7 +117,7 @@ class Run:
     local = manifest.local_channels
     if self.config.conditioning.local != LINGUISTIC:
       local = 0
-    found = dict(zip(_FOUND_FIELDS, (local, manifest.global_channels)))
+    found = dict(zip(COUNTED_FIELDS, (local, manifest.global_channels)))
     return dataclasses.replace(
       self,
       config=override(self.config, found),
@@ -277,7 +223,7 @@ def open_run(
   Raises:
     UserError: if the configuration makes no sense, or another run.
   """
-  for field in _FOUND_FIELDS:
+  for field in COUNTED_FIELDS:
     if field in overrides:
       raise UserError(
         f'{field}: found {overrides[field]}, but preparation counts it in the '
@@ -306,7 +252,7 @@ def open_run(
   if preset:
     flat = flatten(saved)
     base = override(
-      presets.preset(preset), {field: flat[field] for field in _FOUND_FIELDS}
+      presets.preset(preset), {field: flat[field] for field in COUNTED_FIELDS}
     )
   asked = override(base, overrides)
   existing_run.check_same_run(saved, asked, workdir)

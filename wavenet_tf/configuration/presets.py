@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from wavenet_tf.configuration.choices import MAGNITUDE, MU_LAW
+from wavenet_tf.configuration.choices import MU_LAW
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.corpus import AudioConfig, ConditioningConfig
 from wavenet_tf.configuration.errors import UserError
@@ -42,14 +42,16 @@ def _tiny() -> Config:
     student=StudentConfig(
       flow_layers=(7, 7),
       layers_per_cycle=7,
+      kernel_size=3,
       residual_channels=32,
       gate_channels=32,
+      phase_harmonics=4,
     ),
     classifier=ClassifierConfig(cycles=2, layers_per_cycle=7),
     train_teacher=_short_training(1500, learning_rate=4e-3, **crops),
     train_student=_short_training(900, **crops),
     train_classifier=_short_training(1200, **crops),
-    distillation=_loud_enough(window_samples=256),
+    distillation=_spectral((512, 256, 128), divergence_from_step=500),
     evaluate=EvaluationConfig(audio_utterances=2, audio_seconds=3.0, draws=1),
   )
 
@@ -59,10 +61,11 @@ def _small() -> Config:
   crops = {'batch_size': 2, 'crop_samples': 7168}
   return Config(
     preset='small',
+    student=StudentConfig(phase_harmonics=4),
     train_teacher=_short_training(4500, **crops),
     train_student=_short_training(3000, **crops),
     train_classifier=_short_training(4500, **crops),
-    distillation=_loud_enough(window_samples=512),
+    distillation=_spectral((2048, 1024, 512, 256), divergence_from_step=1800),
   )
 
 
@@ -75,19 +78,6 @@ def _short_training(
     learning_rate=learning_rate,
     final_learning_rate_share=0.02,
     **others,
-  )
-
-
-def _loud_enough(window_samples: int) -> DistillationConfig:
-  """A power loss that learns quickly: magnitudes, in units of the recording.
-
-  The paper's squared powers hardly see anything but the loudest vowels.
-  """
-  return DistillationConfig(
-    power_weight=10.0,
-    power_feature=MAGNITUDE,
-    power_window_samples=(window_samples,),
-    power_relative=True,
   )
 
 

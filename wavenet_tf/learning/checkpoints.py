@@ -129,9 +129,7 @@ def save_average(model: keras.Model, folder: pathlib.Path) -> None:
   tensor_file.write(folder / 'ckpt-0', halves)
 
 
-def save_start(
-  model: keras.Model, folder: pathlib.Path, step: int = 0
-) -> None:
+def save_start(model: keras.Model, folder: pathlib.Path, step: int = 0) -> None:
   """Writes `<folder>/ckpt-<step>`: a training that begins with these weights.
 
   Adam knows nothing yet. No other checkpoint may be ahead of the step.

@@ -130,8 +130,8 @@ def check_same(path: pathlib.Path, found: dict, like: dict) -> None:
   kinds = {_kind(name) for name in expected}
   if kinds & {_kind(name) for name in found} == {_AVERAGE} < kinds:
     raise UserError(
-      f'{prefix}: holds a voice without its training, which cannot go on; '
-      f'begin a new --workdir with --init_from={prefix.parent.parent}.'
+      f'{path}: holds a voice without its training, which cannot go on; '
+      f'begin a new --workdir with --init_from={path.parent.parent}.'
     )
   problems = {
     'missing': [
