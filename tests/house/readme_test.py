@@ -163,6 +163,10 @@ def test_python_is_whole(page):
   for node in ast.walk(tree):
     if isinstance(node, ast.alias):
       defined.add(node.asname or node.name.split('.')[0])
+    elif isinstance(node, ast.FunctionDef):
+      defined.add(node.name)
+    elif isinstance(node, ast.arg):
+      defined.add(node.arg)
     elif isinstance(node, ast.Name):
       (used if isinstance(node.ctx, ast.Load) else defined).add(node.id)
     elif (
