@@ -46,7 +46,7 @@ def test_all_does_what_its_models_need_in_order(name, monkeypatch, tmp_path):
         module, name, lambda run, name=name: done.append(name)
       )
 
-  def prepare(run, data_dir):
+  def prepare(run, data_dir, init_from):
     done.append('prepare')
     assert data_dir == 'recordings'
     return run
