@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from tests.support.miniature import plain_tiny
 from wavenet_tf.configuration import presets, saved_config
 from wavenet_tf.configuration.config import flatten, override
 from wavenet_tf.configuration.errors import UserError
@@ -68,7 +69,6 @@ CONTRADICTIONS = [
   ('student.kernel_size', 1, ['student.kernel_size', '2 or more']),
   ('student.phase_harmonics', -1, ['student.phase_harmonics', '0 or more']),
   ('student.phase_harmonics', 7, ['student.phase_harmonics', 'at most 6']),
-  ('conditioning.local', 'none', ['student.phase_harmonics', 'mel']),
   ('student.flow_layers', (10, 0), ['student.flow_layers']),
   ('conditioning.upsampler', 'linear', ['conditioning.upsampler', 'repeat']),
   ('data.validation_share', 0.0, ['data.validation_share']),
@@ -135,7 +135,7 @@ CONTRADICTIONS = [
 
 @pytest.mark.parametrize('field,value,words', CONTRADICTIONS)
 def test_a_contradiction_names_field_and_fix(field, value, words):
-  config = override(presets.preset('tiny'), {field: value})
+  config = override(plain_tiny(), {field: value})
   with pytest.raises(UserError) as error:
     validate.validate(config)
     validate_classifier(config)
@@ -290,7 +290,7 @@ WITH_CONTEXT = {'context.cycles': 1, 'context.layers_per_cycle': 3}
   ],
 )
 def test_combinations_that_make_no_sense(overrides, words):
-  config = override(presets.preset('tiny'), overrides)
+  config = override(plain_tiny(), overrides)
   if not words:
     assert validate.validate(config) is config
     return
@@ -420,7 +420,7 @@ def test_a_run_may_go_on_for_longer_but_not_change(tmp_path):
 )
 def test_contradictory_weights(changes, words):
   config = override(
-    presets.preset('tiny'),
+    plain_tiny(),
     {f'distillation.{name}': value for name, value in changes.items()},
   )
   with pytest.raises(UserError) as error:

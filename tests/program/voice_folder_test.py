@@ -117,12 +117,18 @@ def test_a_run_begins_with_the_weights_of_another(kept, corpus, tmp_path):
 @pytest.mark.parametrize(
   'flags, words',
   [
-    (['--config.audio.hop_samples=40', '--config.conditioning.upsample_factors=(5,8)'], ['audio.hop_samples: found 40', 'trained with 20']),
+    (
+      [
+        '--config.audio.hop_samples=40',
+        '--config.conditioning.upsample_factors=(5,8)',
+      ],
+      ['audio.hop_samples: found 40', 'trained with 20'],
+    ),
     (['--config.teacher.cycles=1'], ['teacher.cycles: found 1']),
     (['--config.student.phase_harmonics=1'], ['student.phase_harmonics']),
     (['--init_from=/nowhere'], ['/nowhere/config.json does not exist']),
   ],
-)  # fmt: skip
+)
 def test_another_front_end_or_size_is_refused(
   kept, corpus, tmp_path, flags, words
 ):
