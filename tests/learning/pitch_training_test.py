@@ -97,8 +97,8 @@ def trained(front_end):
 def test_pitch_of_tones_it_has_not_heard(front_end, trained):
   estimator, before = trained
   found = pitch_errors(estimator, tones(front_end, seed=2, count=8))
-  assert found.median_cents < 25
-  assert found.gross_share < 0.2
+  assert found.median_cents < 10
+  assert found.gross_share < 0.3
   assert found.voicing_share < 0.02
   assert not before.median_cents < 200
   assert before.voicing_share > 0.2
