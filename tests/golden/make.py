@@ -121,7 +121,6 @@ RUNS = {
   # the divergence has a part of its weight there, and so has the floor.
   'means': {
     'audio.preemphasis': 0.85,
-    'student.phase_harmonics': 2,
     'teacher.mixture_components': 3,
     'student.flow_layers': (3, 4),
     'student.layers_per_cycle': 3,

@@ -108,7 +108,8 @@ def check_distillation(config: Config) -> None:
   check_positive('distillation', distillation, 'draws_per_step', 'stft_floor')
   if distillation.divergence == CLOSED_FORM:
     _check_gaussian_pair(config)
-  _check_windows(config, 'power_window_samples')
+  if distillation.power_weight:
+    _check_windows(config, 'power_window_samples')
   if distillation.stft_weight:
     _check_windows(config, 'stft_window_samples')
   _check_power(distillation)
