@@ -4,10 +4,12 @@ from collections.abc import Sequence
 import json
 import pathlib
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from data.shards.crops import Crops
+from modes.pitch import starting_student
 from modes.runs import Run
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.configuration.files import write_bytes, write_text
@@ -16,9 +18,9 @@ from wavenet_tf.learning import checkpoints, objectives, tensor_file
 from wavenet_tf.learning.elsewhere import stablehlo, weight_file
 from wavenet_tf.learning.elsewhere.gradients import Gradient
 from wavenet_tf.learning.weights import WeightVector
+from wavenet_tf.loading import STUDENT, TEACHER
 from wavenet_tf.networks.student import build_student
 from wavenet_tf.networks.teacher import build_teacher, Teacher
-from wavenet_tf.voice import STUDENT, TEACHER
 
 # What a function takes, in this order.
 _ARGUMENTS = {
@@ -77,7 +79,7 @@ def _teacher(run) -> tuple[Teacher, Gradient]:
 
 
 def _student_gradient(run, teacher) -> Gradient:
-  student, listener = run.untrained_student(teacher), run.listener()
+  student, listener = starting_student(run, teacher), run.listener()
   gradient = Gradient(
     run.student_objective(teacher, student, listener),
     student.trainable_variables,
@@ -168,13 +170,13 @@ def import_weights(run: Run, path: str | None) -> None:
       'from another; remove that folder first, or use another --workdir.'
     )
   run.save()
-  for name, (weights, step) in begun.items():
-    checkpoints.begin_with(run.workdir / name, weights, step)
+  for name, (model, step) in begun.items():
+    checkpoints.save_start(model, run.workdir / name, step)
     print(f'{name.capitalize()}: weights of {path}, at step {step}.')
 
 
-def _imported(run, path, found, build, name) -> tuple[WeightVector, int]:
-  """A model's weights from the file, and the step at which they are."""
+def _imported(run, path, found, build, name) -> tuple[keras.Model, int]:
+  """A model with its weights of the file, and the step at which they are."""
   if name == STUDENT and not run.config.student.flow_layers:
     raise UserError(
       f'{path}: found weights of a student, but this run has none, as '
@@ -191,7 +193,7 @@ def _imported(run, path, found, build, name) -> tuple[WeightVector, int]:
       'those of an earlier step.'
     )
   weights.assign(tf.constant(vector))
-  return weights, _step(run, path, found, name)
+  return model, _step(run, path, found, name)
 
 
 def _step(run, path, found, name) -> int:

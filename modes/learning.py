@@ -13,7 +13,7 @@ from data.shards.manifest import MANIFEST
 from data.shards.splits import TRAIN, VALIDATION
 from modes import beginning
 from modes.judging import measure_classifier, shortened
-from modes.pitch import train_estimator
+from modes.pitch import starting_student
 from modes.runs import Run
 from wavenet_tf.configuration.choices import LINGUISTIC, NONE
 from wavenet_tf.configuration.errors import UserError
@@ -24,7 +24,6 @@ from wavenet_tf.judging.perception import instruments
 from wavenet_tf.judging.perception.comparison import Listener
 from wavenet_tf.judging.perception.gating import WHOLE
 from wavenet_tf.learning import objectives
-from wavenet_tf.learning.checkpoints import has_checkpoint
 from wavenet_tf.learning.trainer import Trainer
 from wavenet_tf.networks import classifier as classifier_lib
 from wavenet_tf.networks import teacher as teacher_lib
@@ -145,9 +144,7 @@ def train_student(run: Run) -> None:
     )
   _print_receptive_field(run, 'Student', run.config.student)
   teacher = run.teacher()
-  student = run.untrained_student(teacher)
-  if student.pitch and not has_checkpoint(run.workdir / 'student'):
-    train_estimator(run, student.pitch)
+  student = starting_student(run, teacher)
   synthesize = Synthesizer(student, run.config)
   _train(
     run,

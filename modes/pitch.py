@@ -10,6 +10,7 @@ from data.shards.splits import TRAIN, VALIDATION
 from data.text import pitch
 from modes.runs import Run
 from wavenet_tf.configuration.config import Config
+from wavenet_tf.learning.checkpoints import has_checkpoint
 from wavenet_tf.learning.pitch_training import (
   pitch_errors,
   PitchFrames,
@@ -19,8 +20,18 @@ from wavenet_tf.networks.conditioning.pitch import (
   PitchEstimator,
   REACH_FRAMES,
 )
+from wavenet_tf.networks.student import Student
+from wavenet_tf.networks.teacher import Teacher
 
 _MOST_SECONDS, _STEPS = 1800.0, 2000
+
+
+def starting_student(run: Run, teacher: Teacher) -> Student:
+  """The student that training starts from, which knows pitch already."""
+  student = run.untrained_student(teacher)
+  if student.pitch and not has_checkpoint(run.workdir / 'student'):
+    train_estimator(run, student.pitch)
+  return student
 
 
 def train_estimator(run: Run, estimator: PitchEstimator) -> None:
