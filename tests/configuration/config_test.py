@@ -90,8 +90,6 @@ CONTRADICTIONS = [
   ('teacher.bits', 7, ['teacher.bits', '8 to 16']),
   ('teacher.min_log_scale', float('nan'), ['teacher.min_log_scale']),
   ('student.base', 'uniform', ['student.base', 'logistic', 'gaussian']),
-  ('student.phase_harmonics', -1, ['student.phase_harmonics', '0 or more']),
-  ('student.phase_harmonics', 9, ['phase_harmonics', 'found 9', 'at most ']),
   ('student.initial_scale', 1e-9, ['student.initial_scale', 'min_log_scale']),
   ('distillation.draws_per_step', 0, ['distillation.draws_per_step']),
   (
@@ -141,6 +139,16 @@ def test_a_contradiction_names_field_and_fix(field, value, words):
     validate_classifier(config)
   for word in words:
     assert word in str(error.value)
+
+
+@pytest.mark.parametrize('local', ['linguistic', 'none'])
+def test_pitch_is_read_from_a_log_mel_alone(local):
+  config = override(
+    presets.preset('tiny'),
+    {'conditioning.local': local, 'student.phase_harmonics': 2},
+  )
+  with pytest.raises(UserError, match='phase_harmonics: found 2, .* not mel'):
+    validate.validate(config)
 
 
 @pytest.mark.parametrize('split', ['speaker', 'speaker_and_index'])

@@ -94,6 +94,12 @@ def test_closed_form_keeps_its_precision_where_the_two_are_nearly_equal():
   assert float(closed) == pytest.approx(1e-6, rel=0.1)
 
 
+def test_the_floor_of_scales_counts_what_lies_below_it():
+  """Two samples: one is a neper below, one above, which counts nothing."""
+  found = losses.log_scale_floor_loss(tf.constant([[-1.0, -3.0]]), -2.0)
+  assert float(found) == 0.5
+
+
 def test_variance_falls_with_the_number_of_draws():
   """As one over the number, up to the noise of 200 repetitions."""
   teacher = stats.logistic(0.1, 0.6)

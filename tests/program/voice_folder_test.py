@@ -1,6 +1,7 @@
 """A voice without its training: kept, in the box, and a start for others."""
 
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -178,6 +179,27 @@ def test_the_voice_in_the_box_copies_a_recording_of_any_rate(rate, tmp_path):
     return np.sqrt(np.mean((a[:, :40] - b[:, :40]) ** 2))
 
   assert distance(wanted, found) < 0.6 * distance(wanted[::-1], found)
+
+
+@pytest.mark.large
+def test_the_voice_in_the_box_is_served_and_its_teacher_speaks(tmp_path):
+  """Of a copy of its folder: no data, no shards, no report."""
+  for name in 'teacher', 'student':
+    (tmp_path / name).symlink_to(KATHLEEN / name)
+  shutil.copy(KATHLEEN / 'config.json', tmp_path)
+  waveform, rate = soundfile.read(SENTENCE)
+  soundfile.write(tmp_path / 'a.wav', waveform[: rate // 2], rate)
+  program.run(
+    tmp_path,
+    '--mode=generate',
+    '--model=teacher',
+    f'--input={tmp_path / "a.wav"}',
+    f'--output={tmp_path / "copy.wav"}',
+  )
+  assert soundfile.info(tmp_path / 'copy.wav').duration == pytest.approx(0.5)
+  assert np.std(soundfile.read(tmp_path / 'copy.wav')[0]) > 1e-3
+  program.run(tmp_path, '--mode=export')  # Compares with what it loads again.
+  assert (tmp_path / 'export' / '1' / 'saved_model.pb').is_file()
 
 
 if __name__ == '__main__':
