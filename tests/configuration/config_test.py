@@ -147,7 +147,7 @@ def test_pitch_is_read_from_a_log_mel_alone(local):
     presets.preset('tiny'),
     {'conditioning.local': local, 'student.phase_harmonics': 2},
   )
-  with pytest.raises(UserError, match='phase_harmonics: found 2, .* not mel'):
+  with pytest.raises(UserError, match=r'phase_harmonics: found 2, .* not mel'):
     validate.validate(config)
 
 
