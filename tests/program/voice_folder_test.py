@@ -152,7 +152,9 @@ def test_the_voice_in_the_box_is_small():
   assert all(np.isfinite(x).all() for x in variables)
 
 
-@pytest.mark.parametrize('rate', [8000, 48000])
+@pytest.mark.parametrize(
+  'rate', [8000, pytest.param(48000, marks=pytest.mark.large)]
+)
 def test_the_voice_in_the_box_copies_a_recording_of_any_rate(rate, tmp_path):
   """A copy is nearer to its recording than to that played backwards."""
   voice = load_run(KATHLEEN)
