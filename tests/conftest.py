@@ -35,3 +35,8 @@ def uncompiled():
 def eager():
   with eagerly():
     yield
+
+
+def pytest_collection_modifyitems(items):
+  """Files that take longer are started first, so that no worker is idle."""
+  items.sort(key=lambda item: item.get_closest_marker('medium') is None)
