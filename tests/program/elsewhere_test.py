@@ -171,6 +171,7 @@ def prepared(tmp_path_factory):
   return folder / 'run'
 
 
+@pytest.mark.large
 def test_what_is_exported_is_the_step_of_the_program(prepared):
   run = runs.open_run(prepared, None, {}, 'train_teacher')
   for name in 'teacher', 'student':
