@@ -7,8 +7,8 @@ from wavenet_tf import loading
 from wavenet_tf.configuration.config import flatten
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.learning import checkpoints
-from wavenet_tf.networks import student as student_lib
-from wavenet_tf.networks import teacher as teacher_lib
+from wavenet_tf.networks.student import build_student
+from wavenet_tf.networks.teacher import build_teacher
 
 # What weights do not rely on, of the sections that make models; names and
 # shapes are compared as they are loaded.
@@ -65,8 +65,8 @@ def start_from(run: Run, source: pathlib.Path) -> None:
 
 def _begun(run, source):
   """The models that begin with another's weights, and their builders."""
-  begun = {'teacher': teacher_lib.build_teacher}
-  has_student = checkpoints.has_checkpoint(source / 'student')
+  begun = {loading.TEACHER: build_teacher}
+  has_student = checkpoints.has_checkpoint(source / loading.STUDENT)
   if run.config.student.flow_layers and has_student:
-    begun['student'] = student_lib.build_student
+    begun[loading.STUDENT] = build_student
   return begun

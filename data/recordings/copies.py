@@ -67,12 +67,12 @@ def _of_folder(source, output):
 def load(path: pathlib.Path, config: Config) -> np.ndarray:
   """Levels of a file to copy, cleaned as preparation cleans its recordings.
 
+  Of a rate too low for the log-mel, what is missing is missing in the copy; a
+  warning says so.
+
   Args:
     path: an audio file.
     config: sections `audio` and `data`.
-
-  Of a rate too low for the log-mel, what is missing is missing in the copy; a
-  warning says so.
 
   Raises:
     UserError: for a file that cannot be read.

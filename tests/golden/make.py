@@ -31,6 +31,7 @@ from data.shards.crops import Batch, Crops, FrameLabels
 from data.shards.example import Example
 from data.text.labels import Segments
 from modes.runs import Run
+from tests.support.miniature import PLAIN
 from wavenet_tf.configuration import presets
 from wavenet_tf.configuration.config import Config, override
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
@@ -85,15 +86,8 @@ RUNS = {
     'train_student.crop_samples': 400,
     'train_student.batch_size': 2,
     'distillation.draws_per_step': 2,
-    'distillation.divergence_weight': 1.0,
-    'distillation.divergence_from_step': 0,
-    'distillation.divergence_ramp_steps': 0,
-    'distillation.log_scale_floor_weight': 0.0,
-    'distillation.stft_weight': 0.0,
-    'distillation.power_weight': 10.0,
-    'distillation.power_feature': 'magnitude',
+    **PLAIN,
     'distillation.power_window_samples': (128,),
-    'distillation.power_relative': True,
     'distillation.style_weight': 0.1,
     **{f'classifier.{name}': size for name, size in _SIZES.items()},
     'classifier.frame_channels': 7,

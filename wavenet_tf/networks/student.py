@@ -131,8 +131,7 @@ class Student(Configured, keras.Model):
     self, conditioning: Conditioning
   ) -> list[flows.InverseAutoregressiveFlow]:
     """The chain as bijectors, in the order in which noise passes them."""
-    given = conditioning.local if self.pitch else None
-    batch = 1 if given is None else tf.shape(given)[0]
+    batch = tf.shape(conditioning.local)[0] if self.pitch else 1
     encoded, _ = self._encode(conditioning, initial_phase(batch))
     return [
       flows.InverseAutoregressiveFlow(self._function(i, encoded))
