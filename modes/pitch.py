@@ -29,7 +29,8 @@ _MOST_SECONDS, _STEPS = 1800.0, 2000
 def starting_student(run: Run, teacher: Teacher) -> Student:
   """The student that training starts from, which knows pitch already."""
   student = run.untrained_student(teacher)
-  if student.pitch and not has_checkpoint(run.workdir / 'student'):
+  reads_mels = isinstance(student.pitch, PitchEstimator)
+  if reads_mels and not has_checkpoint(run.workdir / 'student'):
     train_estimator(run, student.pitch)
   return student
 

@@ -142,13 +142,26 @@ def test_a_contradiction_names_field_and_fix(field, value, words):
 
 
 @pytest.mark.parametrize('local', ['linguistic', 'none'])
-def test_pitch_is_read_from_a_log_mel_alone(local):
+def test_a_running_phase_needs_something_that_tells_f0(local):
   config = override(
     presets.preset('tiny'),
-    {'conditioning.local': local, 'student.phase_harmonics': 2},
+    {
+      'conditioning.local': local,
+      'conditioning.log_f0': False,
+      'student.phase_harmonics': 2,
+    },
   )
-  with pytest.raises(UserError, match=r'phase_harmonics: found 2, .* not mel'):
+  with pytest.raises(UserError, match=r'harmonics: found 2, .* nothing tells'):
     validate.validate(config)
+
+
+def test_linguistic_features_with_log_f0_tell_it():
+  validate.validate(
+    override(
+      presets.preset('tiny'),
+      {'conditioning.local': 'linguistic', 'student.phase_harmonics': 2},
+    )
+  )
 
 
 @pytest.mark.parametrize('split', ['speaker', 'speaker_and_index'])

@@ -21,7 +21,7 @@ from tests.support.miniature import (
   random_teacher,
   randomize,
 )
-from tests.support.variants import OUTPUTS, PITCH
+from tests.support.variants import LINGUISTIC, OUTPUTS, PITCH
 from wavenet_tf.configuration import presets
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.configuration.networks import TeacherConfig
@@ -257,7 +257,7 @@ def test_configured_field_is_the_measured_one(stacks, field):
 
 def features_of(config, batch, samples):
   frames = samples // config.audio.hop_samples + 2 * MARGIN_FRAMES
-  features = -5 + 2 * normal(batch, frames, config.audio.mel_bins, seed=1)
+  features = -5 + 2 * normal(batch, frames, config.local_channels, seed=1)
   return Conditioning(tf.constant(features))
 
 
@@ -328,6 +328,7 @@ STUDENTS = {
   },
   'one flow': {'student__flow_layers': (4,)},
   'phase of F0': PITCH,
+  'phase of F0 that is told': LINGUISTIC | PITCH,
 }  # fmt: skip
 
 

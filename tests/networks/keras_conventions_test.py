@@ -19,7 +19,14 @@ from tests.support.miniature import (
   random_teacher,
   randomize,
 )
-from tests.support.variants import CONTEXT, HELD, ONE_HOT, PITCH, SPEAKER
+from tests.support.variants import (
+  CONTEXT,
+  HELD,
+  LINGUISTIC,
+  ONE_HOT,
+  PITCH,
+  SPEAKER,
+)
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.networks import (
   blocks,
@@ -217,6 +224,10 @@ LAYERS = {
     lambda: pitch.PitchEstimator(miniature(audio__mel_bins=4, **PITCH)),
     lambda layer, x: layer(x, tf.zeros([2], tf.int32)),
   ),
+  'given pitch': (
+    lambda: pitch.GivenPitch(miniature(**LINGUISTIC, **PITCH)),
+    lambda layer, x: layer(x, tf.zeros([2], tf.int32)),
+  ),
 }  # fmt: skip
 
 
@@ -250,7 +261,7 @@ def test_every_layer_and_model_is_registered():
     for value in vars(room).values()
     if inspect.isclass(value) and issubclass(value, keras.layers.Layer)
   }
-  assert len(found) == 11
+  assert len(found) == 13
   for cls in found:
     name = f'wavenet_tf>{cls.__name__}'
     assert keras.saving.get_registered_name(cls) == name

@@ -4,15 +4,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from data.text.pitch import features as pitch_features
+from data.text.pitch import Pitch
 from tests.support.miniature import miniature, random_student, randomize
 from tests.support.recordings import features_of
-from tests.support.variants import PITCH
+from tests.support.variants import LINGUISTIC, PITCH
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.networks.conditioning.pitch import (
   bin_centres,
   PitchEstimator,
   REACH_FRAMES,
+  running_pitch,
 )
 from wavenet_tf.signal.phase import initial_phase
 
@@ -98,6 +101,33 @@ def test_no_gradient_passes_from_the_flows(config):
   assert any(is_of_pitch) and not all(is_of_pitch)
   for gradient, own in zip(gradients, is_of_pitch):
     assert (gradient is None) == own
+
+
+def test_a_pitch_that_is_given_is_the_one_that_was_prepared():
+  """Log F0 and voicing, as `data/text/pitch.py` writes them into features."""
+  config = miniature(**LINGUISTIC, **PITCH)
+  log_f0 = np.log(np.linspace(90.0, 400.0, 6))
+  voiced = np.array([0, 1, 1, 1, 0, 1], bool)
+  told = pitch_features(Pitch(log_f0, voiced))
+  margin = MARGIN_FRAMES - 1  # One frame more is read on either side.
+  features = np.pad(told, [(margin, margin), (3, 0)])[None]
+  frequency, voicing = running_pitch(config).read(tf.constant(features))
+  np.testing.assert_allclose(frequency, np.exp(log_f0)[None], rtol=1e-4)
+  np.testing.assert_array_equal(voicing[0], voiced)
+
+
+def test_the_flows_hear_the_pitch_that_is_given():
+  student = random_student(miniature(**LINGUISTIC, **PITCH))
+  generator = np.random.default_rng(5)
+  features = generator.random([2, 2 + 2 * MARGIN_FRAMES, 5], np.float32)
+  z = tf.random.stateless_normal([2, 40], [1, 2])
+  features[..., -1] = 1.0
+  voiced = student(z, Conditioning(features)).waveform
+  assert not any('/pitch/' in v.path for v in student.variables)
+  features[..., -2] *= 0.5  # An F0 further down.
+  assert (
+    np.abs(student(z, Conditioning(features)).waveform - voiced).max() > 1e-3
+  )
 
 
 def test_the_flows_hear_it():

@@ -18,7 +18,7 @@ from tests.support.miniature import miniature
 from tests.support.recordings import speech_like, write
 from tests.support.replay import replayed
 from tests.support.rules import write_rules
-from tests.support.variants import CONTEXT, GAUSSIAN, HELD, ONE_HOT
+from tests.support.variants import CONTEXT, GAUSSIAN, HELD, ONE_HOT, PITCH
 from wavenet_tf.configuration.config import flatten
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.networks.conditioning.conditioning import Conditioning
@@ -62,7 +62,7 @@ LARGE = {
   'mel, context, one-hot': MEL | CONTEXT | ONE_HOT,
   'mel, end of crops': MEL | CONTEXT | END_OF_CROPS,
   'mel, held, speaker, 8 bits': MEL | HELD | SPEAKER | {'teacher__bits': 8},
-  'text': TEXT,
+  'text, phase of F0': TEXT | PITCH,
   'nothing, context': NOTHING | CONTEXT,
   'speaker and tags alone, context': NOTHING | BOTH | CONTEXT,
 }

@@ -13,7 +13,7 @@ from wavenet_tf.configuration.keras_saving import Configured, registered
 from wavenet_tf.networks import causal_network
 from wavenet_tf.networks.conditioning import upsampling
 from wavenet_tf.networks.conditioning.conditioning import Conditioning
-from wavenet_tf.networks.conditioning.pitch import PitchEstimator
+from wavenet_tf.networks.conditioning.pitch import running_pitch
 from wavenet_tf.probability import flows
 from wavenet_tf.probability.families import FAMILIES
 from wavenet_tf.signal.phase import initial_phase
@@ -42,7 +42,8 @@ class Student(Configured, keras.Model):
 
   With `student.phase_harmonics` every flow also hears the running phase of F0
   (1810.11946's source, beside the conditioning instead of in place of noise):
-  see `pitch.PitchEstimator`, which is trained before the student.
+  see `pitch.RunningPitch`. What reads it off a log-mel is trained before the
+  student.
 
   Args:
     config: sizes from `config.student`, upsampling from
@@ -68,7 +69,7 @@ class Student(Configured, keras.Model):
     self.sizes = sizes
     self.family = FAMILIES[sizes.base]
     self.encoder = upsampling.ConditioningEncoder(config, name='encoder')
-    self.pitch = sizes.phase_harmonics and PitchEstimator(config, name='pitch')
+    self.pitch = sizes.phase_harmonics and running_pitch(config, name='pitch')
     local_channels = self.encoder.local_channels
     if self.pitch:
       local_channels += self.pitch.channels

@@ -8,6 +8,7 @@ from wavenet_tf.configuration.choices import (
   DIVERGENCES,
   GAUSSIAN,
   GAUSSIAN_MIXTURE,
+  LINGUISTIC,
   LOG,
   MEL,
   MU_LAW,
@@ -59,11 +60,12 @@ def check_student(config: Config) -> None:
   check_choice('student.base', student.base, BASES)
   check_not_negative('student', student, 'phase_harmonics')
   if student.phase_harmonics:
-    if config.conditioning.local != MEL:
+    if not _tells_pitch(config.conditioning):
       fail(
         'student.phase_harmonics',
         student.phase_harmonics,
-        '0 where conditioning.local is not mel, from which F0 is read',
+        "0 where nothing tells F0: neither conditioning.local='mel' nor "
+        "'linguistic' with conditioning.log_f0",
       )
     most = int(config.audio.sample_rate_hz / 2 / HIGHEST_F0_HZ)
     if student.phase_harmonics > most:
@@ -236,3 +238,10 @@ def _check_told(config):
     fail('distillation.stft_weight', distillation.stft_weight, f'0{why}')
   if distillation.feature_weight:
     fail('distillation.feature_weight', distillation.feature_weight, f'0{why}')
+
+
+def _tells_pitch(conditioning):
+  """Whether F0 is among what the student is told, or can be read off it."""
+  if conditioning.local == LINGUISTIC:
+    return conditioning.log_f0
+  return conditioning.local == MEL

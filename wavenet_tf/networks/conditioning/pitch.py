@@ -1,4 +1,4 @@
-"""Pitch as a student hears it: F0 from a log-mel, and its running phase."""
+"""Pitch as a student hears it: F0, told or read, and its running phase."""
 
 import math
 from typing import NamedTuple
@@ -6,6 +6,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
+from wavenet_tf.configuration.choices import MEL
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.corpus import (
   HIGHEST_F0_HZ,
@@ -41,20 +42,18 @@ def bin_centres() -> tf.Tensor:
 
 
 @registered
-class PitchEstimator(Configured, keras.layers.Layer):
-  """Log-mel -> log F0 and voicing, frame by frame.
+class RunningPitch(Configured, keras.layers.Layer):
+  """Conditioning -> voicing and the running phase, at audio rate.
 
-  Pitch is read off the harmonics between the lowest mel bins: a mean over bins
-  of equal width in log F0, as CREPE (1802.06182) predicts it. It is a function
-  of the conditioning alone and no gradient passes, so that neither entropy nor
+  Where F0 comes from is for subclasses to say, in `read`. It is a function of
+  the conditioning alone and no gradient passes, so that neither entropy nor
   Jacobian of a flow that hears it change.
 
   Args:
-    config: for the range of the features, rate, hop, and
-      `student.phase_harmonics`.
+    config: for the features, rate, hop, and `student.phase_harmonics`.
 
   Call:
-    features: float32 `[B, frames + 2 MARGIN_FRAMES, mel bins]`.
+    features: float32 `[B, frames + 2 MARGIN_FRAMES, channels]`.
     start: int32 `[B]`, the running phase before the first sample.
     Returns float32 `[B, frames * hop, channels]`: voicing v in [0, 1], and
     v sin(k phase), v cos(k phase) for each harmonic k; and the phase after
@@ -65,6 +64,37 @@ class PitchEstimator(Configured, keras.layers.Layer):
     super().__init__(config, **kwargs)
     self.harmonics = config.student.phase_harmonics
     self.channels = 1 + 2 * self.harmonics
+
+  def build(self, input_shape: tuple | None = None) -> None:
+    """What is told needs no weights."""
+
+  def read(self, features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """-> F0 in Hz and voicing in [0, 1], `[B, 1 + frames + 1]` each."""
+    raise NotImplementedError
+
+  def call(
+    self, features: tf.Tensor, start: tf.Tensor
+  ) -> tuple[tf.Tensor, tf.Tensor]:
+    frequency, voicing = map(tf.stop_gradient, self.read(features))
+    audio = self.config.audio
+    running, end = phase.running_phase(
+      frequency, audio.sample_rate_hz, audio.hop_samples, start
+    )
+    voicing = tf.repeat(voicing[:, 1:-1, None], audio.hop_samples, axis=1)
+    waves = phase.harmonics(running, self.harmonics)
+    return tf.concat([voicing, voicing * waves], -1), end
+
+
+@registered
+class PitchEstimator(RunningPitch):
+  """F0 and voicing from a log-mel, frame by frame.
+
+  Pitch is read off the harmonics between the lowest mel bins: a mean over bins
+  of equal width in log F0, as CREPE (1802.06182) predicts it.
+  """
+
+  def __init__(self, config: Config, **kwargs):
+    super().__init__(config, **kwargs)
     self.stages = [
       keras.layers.Dense(_HIDDEN_CHANNELS, name=f'stage_{i}') for i in range(2)
     ]
@@ -92,16 +122,26 @@ class PitchEstimator(Configured, keras.layers.Layer):
     log_f0 = tf.linalg.matvec(tf.nn.softmax(bins), bin_centres())
     return FramePitch(bins, log_f0, voicing)
 
-  def call(
-    self, features: tf.Tensor, start: tf.Tensor
-  ) -> tuple[tf.Tensor, tf.Tensor]:
+  def read(self, features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     pitch = self.frames(features)
-    frequency = tf.stop_gradient(tf.exp(pitch.log_f0))
-    voicing = tf.stop_gradient(tf.sigmoid(pitch.voicing))
-    audio = self.config.audio
-    running, end = phase.running_phase(
-      frequency, audio.sample_rate_hz, audio.hop_samples, start
-    )
-    voicing = tf.repeat(voicing[:, 1:-1, None], audio.hop_samples, axis=1)
-    waves = phase.harmonics(running, self.harmonics)
-    return tf.concat([voicing, voicing * waves], -1), end
+    return tf.exp(pitch.log_f0), tf.sigmoid(pitch.voicing)
+
+
+@registered
+class GivenPitch(RunningPitch):
+  """F0 and voicing as linguistic features bring them.
+
+  Their last two channels are log F0, scaled from the range of voices to
+  [0, 1], and 1 where there is a voice.
+  """
+
+  def read(self, features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    within = features[:, REACH_FRAMES:-REACH_FRAMES]
+    low, high = math.log(LOWEST_F0_HZ), math.log(HIGHEST_F0_HZ)
+    return tf.exp(low + within[..., -2] * (high - low)), within[..., -1]
+
+
+def running_pitch(config: Config, **kwargs) -> RunningPitch:
+  """What reads F0 where `config` has it: given, or in the log-mel."""
+  kind = PitchEstimator if config.conditioning.local == MEL else GivenPitch
+  return kind(config, **kwargs)
