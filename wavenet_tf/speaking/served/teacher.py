@@ -14,6 +14,10 @@ from wavenet_tf.speaking.served.signature import (
   Signature,
 )
 
+# Numbers of a state are of the size of a signal; of much greater ones a network
+# would make infinite ones.
+_MOST = 1e6
+
 
 class ServedTeacher:
   """One chunk of `Generator`, row by row, in stock operations.
@@ -119,7 +123,7 @@ def teacher_signature(served: ServedTeacher, fields: Fields) -> Signature:
       fields.seed,
       fields.first_frame,
       Field('frames_left', (), tf.int32, example=frames),
-      Field('state', (served.state.size,)),
+      Field('state', (served.state.size,), least=-_MOST, most=_MOST),
       *fields.global_,
     ),
     answer,
