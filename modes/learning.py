@@ -29,8 +29,8 @@ from wavenet_tf.networks import classifier as classifier_lib
 from wavenet_tf.networks import teacher as teacher_lib
 from wavenet_tf.showing import tables, tensorboard
 from wavenet_tf.signal import quantization
-from wavenet_tf.speaking import export as export_lib
 from wavenet_tf.speaking.generation import Generator
+from wavenet_tf.speaking.served import export as export_lib
 from wavenet_tf.speaking.synthesis import Synthesizer
 
 _SAMPLE_CORPUS = pathlib.Path(__file__).parents[1] / 'data' / 'sample'

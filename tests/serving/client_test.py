@@ -22,7 +22,7 @@ from tests.support.miniature import miniature, random_student
 from tests.support.project_imports import ROOT
 from tests.support.recordings import speech_like
 from tests.support.variants import SPEAKER
-from wavenet_tf.speaking import export
+from wavenet_tf.speaking.served import export
 
 
 class GrpcStandIn(prediction_service_pb2_grpc.PredictionServiceServicer):

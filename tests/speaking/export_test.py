@@ -20,7 +20,7 @@ from tests.support.recordings import features_of
 from tests.support.replay import one_pass
 from tests.support.variants import PITCH, SPEAKER
 from wavenet_tf.signal import spectra
-from wavenet_tf.speaking import export
+from wavenet_tf.speaking.served import export
 
 # Loads as a server does: a graph and a session, no Python of ours, no TFP.
 CLIENT = """

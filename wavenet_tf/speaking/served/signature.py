@@ -83,6 +83,15 @@ class Fields:
     }
 
 
+def state_field(size: int) -> Field:
+  """The state that the chunk before left.
+
+  Its numbers are of the size of a signal; of much greater ones a network would
+  make infinite ones.
+  """
+  return Field('state', (size,), least=-1e6, most=1e6)
+
+
 def refuse_off_grid(first_frame, step):
   fits = tf.equal(first_frame % step, 0)
   fits &= (first_frame >= 0) & (first_frame <= _MOST_FRAME)

@@ -9,6 +9,7 @@ from wavenet_tf.speaking.served.signature import (
   Fields,
   refuse_off_grid,
   Signature,
+  state_field,
 )
 from wavenet_tf.speaking.served.student import CHUNK_FRAMES, ServedStudent
 
@@ -138,7 +139,7 @@ def _chunk(served, has_phase, fields):
       ),
       fields.seed,
       fields.first_frame,
-      Field('state', (served.state.size,)),
+      state_field(served.state.size),
       *_phase_field(has_phase),
       *fields.global_,
     ),

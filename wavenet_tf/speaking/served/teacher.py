@@ -12,6 +12,7 @@ from wavenet_tf.speaking.served.signature import (
   Fields,
   refuse_off_grid,
   Signature,
+  state_field,
 )
 
 
@@ -119,7 +120,7 @@ def teacher_signature(served: ServedTeacher, fields: Fields) -> Signature:
       fields.seed,
       fields.first_frame,
       Field('frames_left', (), tf.int32, example=frames),
-      Field('state', (served.state.size,)),
+      state_field(served.state.size),
       *fields.global_,
     ),
     answer,
