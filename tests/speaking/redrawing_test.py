@@ -1,5 +1,7 @@
 """A chunk that is too loud is drawn again: when, how often, what is kept."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -73,6 +75,11 @@ def test_nothing_to_judge_is_never_too_loud():
 # The rule.
 
 
+class State(NamedTuple):
+  draw: tf.Tensor
+  heard: tf.Tensor
+
+
 class Scripted:
   """A teacher whose n-th draw of a chunk has a given loudness a row."""
 
@@ -88,7 +95,8 @@ class Scripted:
     noise = noise_like(self._config, 4, 1.0).numpy()
     rows = np.arange(len(gain), dtype=np.float32)[:, None]
     return Chunk(
-      tf.constant(gain * noise), (tf.constant(rows + 10 * draw), None)
+      tf.constant(gain * noise),
+      State(tf.constant(rows + 10 * draw), state.heard),
     )
 
 
@@ -101,10 +109,13 @@ def redrawn(config, amplitudes, frames=4):
     tf.tile(asked, [batch, 1, 1]),
     [[0, 0], [MARGIN_FRAMES, MARGIN_FRAMES], [0, 0]],
   )
-  again = Redrawing(scripted, config, batch)
-  chunk, redraws = again(features, None, tf.constant(SEED), (), frames)
+  again = Redrawing(scripted, config)
+  heard = tf.zeros([batch, spectra.samples_before(config.audio)])
+  state = State(tf.zeros([batch, 1]), heard)
+  chunk, redraws = again(features, None, tf.constant(SEED), state, frames)
   loudness = chunk.waveform / noise_like(config, 4, 1.0)
-  return loudness.numpy()[:, 0], chunk.state[0].numpy()[:, 0], redraws, scripted
+  draws = chunk.state.draw.numpy()[:, 0]
+  return loudness.numpy()[:, 0], draws, int(sum(redraws)), scripted
 
 
 def settings(**changes):

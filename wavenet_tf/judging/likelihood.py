@@ -54,12 +54,8 @@ def utterance_scorer(teacher: Teacher, config: Config) -> Callable:
 
   @tf.function(jit_compile=True, autograph=False)
   def score_chunk(levels, features, global_, state):
-    parameters, state = teacher.chunk(
-      teacher.output_kind.waveform(levels),
-      Conditioning.of(features, global_),
-      state,
-    )
-    return teacher.output_kind.log_prob(parameters, levels), state
+    told = Conditioning.of(features, global_)
+    return teacher.log_prob(levels, told, state)
 
   def score(example, global_):
     batch = len(global_)

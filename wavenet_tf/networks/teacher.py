@@ -22,7 +22,7 @@ class TeacherState(NamedTuple):
   """The past that a chunk can see."""
 
   network: causal_network.NetworkState
-  context: causal_network.NetworkState | None  # None without a context stack.
+  context: causal_network.NetworkState | tuple  # () without a context stack.
 
 
 @registered
@@ -99,7 +99,7 @@ class Teacher(Configured, keras.Model):
   def initial_state(self, batch: int | tf.Tensor) -> TeacherState:
     return TeacherState(
       self.network.initial_state(batch, self.input_channels),
-      self.context and self.context.initial_state(batch),
+      self.context.initial_state(batch) if self.context else (),
     )
 
   def encode(self, waveform: tf.Tensor) -> tf.Tensor:
@@ -140,13 +140,26 @@ class Teacher(Configured, keras.Model):
     state: TeacherState,
   ) -> tuple[tf.Tensor, TeacherState]:
     """`chunk` of what `encode` and `context_frames` (or None) returned."""
-    context_state, heard = None, None
+    context_state, heard = (), None
     if self.context:
       heard, context_state = self._hear(frames, state.context)
     parameters, network_state = self._continue(
       encoded, conditioning, heard, state.network
     )
     return parameters, TeacherState(network_state, context_state)
+
+  def log_prob(
+    self, levels: tf.Tensor, conditioning: Conditioning, state: TeacherState
+  ) -> tuple[tf.Tensor, TeacherState]:
+    """Ln P of the 16-bit levels `[B, T]` of a chunk, and the next state.
+
+    Returns:
+      Nats `[B, T]`, of each sample after all before it.
+    """
+    parameters, state = self.chunk(
+      self.output_kind.waveform(levels), conditioning, state
+    )
+    return self.output_kind.log_prob(parameters, levels), state
 
   def call(self, waveform: tf.Tensor, conditioning: Conditioning) -> tf.Tensor:
     state = self.initial_state(tf.shape(waveform)[0])

@@ -18,16 +18,21 @@ from wavenet_tf.networks import causal_network
 from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.networks.teacher import Teacher, TeacherState
 from wavenet_tf.probability.sampling import Sampling
-from wavenet_tf.signal import emphasis
+from wavenet_tf.signal import emphasis, spectra
 from wavenet_tf.speaking.chunks import Chunk, ChunkwiseSpeaker, windows
 from wavenet_tf.speaking.redrawing import Redrawing
 
 
 class GeneratorState(NamedTuple):
-  """What a chunk leaves to the next: of the network, and of de-emphasis."""
+  """What a chunk leaves to the next: of the network, and of de-emphasis.
+
+  Where chunks may be drawn again, also the end of what was said, that windows
+  of the next chunk's frames reach back to; else that is empty.
+  """
 
   teacher: TeacherState
   memory: tf.Tensor
+  heard: tf.Tensor  # [B, N]
 
 
 class Generator(ChunkwiseSpeaker):
@@ -55,6 +60,9 @@ class Generator(ChunkwiseSpeaker):
     self._compiled = tf.function(
       self._generate_chunk, jit_compile=jit_compile, autograph=False
     )
+    self._redrawing = None
+    if config.evaluate.redraw_excess:
+      self._redrawing = Redrawing(self._compiled, config)
 
   def chunks(
     self,
@@ -63,28 +71,60 @@ class Generator(ChunkwiseSpeaker):
     global_: tf.Tensor | None = None,
   ) -> Iterator[Chunk]:
     batch, frames, _ = features.shape
-    state = GeneratorState(
-      self._teacher.initial_state(batch), emphasis.initial_memory(batch)
-    )
-    redrawn = None
-    if self._config.evaluate.redraw_excess:
-      redrawn = Redrawing(self._compiled, self._config, batch)
+    state = self.initial_state(batch)
     for index, window in enumerate(
       windows(
         features, itertools.repeat(self._chunk_frames), self._config.silence
       )
     ):
-      chunk_seed = tf.random.experimental.stateless_fold_in(
-        tf.constant(seed, tf.int32), index
+      chunk, redraws = self.next_chunk(
+        window,
+        global_,
+        tf.constant(seed, tf.int32),
+        state,
+        index,
+        frames - index * self._chunk_frames,
       )
-      told = window, global_, chunk_seed, state
-      if redrawn:
-        chunk, times = redrawn(*told, frames - index * self._chunk_frames)
-        self.redraws += times
-      else:
-        chunk = self._compiled(*told)
+      self.redraws += int(tf.reduce_sum(redraws))
       yield chunk
       state = chunk.state
+
+  def initial_state(self, batch: int) -> GeneratorState:
+    """Before the first chunk: nothing was said."""
+    before = 0
+    if self._redrawing:
+      before = spectra.samples_before(self._config.audio)
+    return GeneratorState(
+      self._teacher.initial_state(batch),
+      emphasis.initial_memory(batch),
+      tf.zeros([batch, before]),
+    )
+
+  def next_chunk(
+    self,
+    features: tf.Tensor,
+    global_: tf.Tensor | None,
+    seed: tf.Tensor,
+    state: GeneratorState,
+    index: int | tf.Tensor,
+    frames: int | tf.Tensor,
+  ) -> tuple[Chunk, tf.Tensor]:
+    """A chunk, and how often it was drawn again, int32 `[B]`.
+
+    Args:
+      features: `[B, chunk_frames + 2 MARGIN_FRAMES, channels]`, those of the
+        chunk and its margins.
+      global_: `[B, channels]`, or None.
+      seed: int32 `[2]`, of the utterance.
+      state: after the chunk before.
+      index: of the chunk, from 0.
+      frames: of the utterance, from the first one of the chunk on.
+    """
+    chunk_seed = tf.random.experimental.stateless_fold_in(seed, index)
+    told = features, global_, chunk_seed, state
+    if self._redrawing:
+      return self._redrawing(*told, frames)
+    return self._compiled(*told), tf.zeros([features.shape[0]], tf.int32)
 
   def _generate_chunk(self, features, global_, seed, state) -> Chunk:
     """One chunk; with a context stack, frame by frame of it."""
@@ -100,7 +140,7 @@ class Generator(ChunkwiseSpeaker):
     )
     if not teacher.context:
       carry = steps.run(0, samples, None, carry)
-      context_state = None
+      context_state = ()
     else:
       carry, context_state = self._generate_frames(
         steps, samples, carry, past.context
@@ -115,7 +155,9 @@ class Generator(ChunkwiseSpeaker):
     )
     if preemphasis:  # Samples of the network itself lie in range.
       waveform = tf.clip_by_value(waveform, -1.0, 1.0)
-    return Chunk(waveform, GeneratorState(past, memory))
+    heard = tf.concat([state.heard, waveform], 1)
+    heard = heard[:, heard.shape[1] - state.heard.shape[1] :]
+    return Chunk(waveform, GeneratorState(past, memory, heard))
 
   def _generate_frames(self, steps, samples, carry, state):
     """The context stack takes a step, then the network one per sample."""

@@ -21,7 +21,7 @@ _QUIET_LOG_MEL = -9.0
 
 
 class Redrawing:
-  """Draws the chunks of one utterance, each again while it is too loud.
+  """Draws the chunks of utterances, each again while it is too loud.
 
   A chunk is judged by the frames whose windows end within it; they reach back
   into what was said before. So it is judged as soon as it is drawn, alike in
@@ -31,15 +31,14 @@ class Redrawing:
   again by itself.
 
   Args:
-    draw: (features with margins, global vector, seed, state) -> `Chunk`.
+    draw: (features with margins, global vector, seed, state) -> `Chunk`. Its
+      states have `heard`, the end of what was said, `[B, samples_before]`.
     config: of the run; for the front end and `evaluate`.
-    batch: rows.
   """
 
-  def __init__(self, draw: Callable, config: Config, batch: int):
+  def __init__(self, draw: Callable, config: Config):
     self._draw = draw
     self._config = config
-    self._past = tf.zeros([batch, spectra.samples_before(config.audio)])
 
   def __call__(
     self,
@@ -47,9 +46,9 @@ class Redrawing:
     global_: tf.Tensor | None,
     seed: tf.Tensor,
     state: NamedTuple,
-    frames: int,
-  ) -> tuple[Chunk, int]:
-    """The next chunk, and how many draws of a row it took beyond the first.
+    frames: int | tf.Tensor,
+  ) -> tuple[Chunk, tf.Tensor]:
+    """The next chunk, and how often it was drawn again, int32 `[B]`.
 
     Args:
       features: of the chunk, with margins, as `draw` takes them.
@@ -58,29 +57,38 @@ class Redrawing:
       state: before the chunk.
       frames: that are left of the utterance; what follows it is not judged.
     """
-    settings, redraws = self._config.evaluate, 0
-    kept = self._draw(features, global_, seed, state)
-    least = self._excess(kept, features, frames)
-    for attempt in range(1, settings.redraw_tries + 1):
-      too_loud = least > settings.redraw_excess
-      count = int(tf.reduce_sum(tf.cast(too_loud, tf.int32)))
-      if not count:
-        break
-      redraws += count
-      next_seed = tf.random.experimental.stateless_fold_in(seed, attempt)
-      again = self._draw(features, global_, next_seed, state)
-      excess = self._excess(again, features, frames)
-      better = too_loud & (excess < least)
-      kept = _choose(better, again, kept)
-      least = tf.where(better, excess, least)
-    heard = tf.concat([self._past, kept.waveform], 1)
-    self._past = heard[:, heard.shape[1] - self._past.shape[1] :]
-    return kept, redraws
-
-  def _excess(self, chunk, features, frames):
-    waveform = tf.concat([self._past, chunk.waveform], 1)
+    settings = self._config.evaluate
     asked = features[:, MARGIN_FRAMES:-MARGIN_FRAMES][:, :frames]
-    return excess(waveform, asked, self._config.audio)
+
+    def draw(seed):
+      chunk = self._draw(features, global_, seed, state)
+      heard = tf.concat([state.heard, chunk.waveform], 1)
+      return chunk, excess(heard, asked, self._config.audio)
+
+    def goes_on(attempt, kept, least, redraws):
+      del kept, redraws
+      too_loud = tf.reduce_any(least > settings.redraw_excess)
+      return (attempt <= settings.redraw_tries) & too_loud
+
+    def draw_again(attempt, kept, least, redraws):
+      too_loud = least > settings.redraw_excess
+      again, louder = draw(
+        tf.random.experimental.stateless_fold_in(seed, attempt)
+      )
+      better = too_loud & (louder < least)
+      return (
+        attempt + 1,
+        _choose(better, again, kept),
+        tf.where(better, louder, least),
+        redraws + tf.cast(too_loud, tf.int32),
+      )
+
+    first, least = draw(seed)
+    none = tf.zeros_like(least, tf.int32)
+    _, kept, _, redraws = tf.while_loop(
+      goes_on, draw_again, (tf.constant(1), first, least, none)
+    )
+    return kept, redraws
 
 
 def excess(
@@ -103,7 +111,7 @@ def excess(
     float32 `[B]`; minus infinity where no frame counts.
   """
   mel = spectra.log_mel_within(waveform, audio)
-  frames = min(mel.shape[1], asked.shape[1])
+  frames = tf.minimum(tf.shape(mel)[1], tf.shape(asked)[1])
   louder = tf.maximum(mel[:, :frames], _QUIET_LOG_MEL) - tf.maximum(
     asked[:, :frames], _QUIET_LOG_MEL
   )
@@ -114,8 +122,6 @@ def _choose(rows, ours, others):
   """Of two chunks, row by row: ours where `rows` `[B]` says so."""
 
   def choose(a, b):
-    if a is None:
-      return None
     return tf.where(tf.reshape(rows, [-1] + [1] * (len(a.shape) - 1)), a, b)
 
   return tf.nest.map_structure(choose, ours, others)
