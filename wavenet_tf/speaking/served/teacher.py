@@ -1,0 +1,82 @@
+"""The teacher, served: a chunk and the state before it in, both out."""
+
+import tensorflow as tf
+
+from wavenet_tf.configuration.config import Config
+from wavenet_tf.networks.teacher import Teacher
+from wavenet_tf.speaking.generation import Generator
+from wavenet_tf.speaking.served.flat_state import FlatState
+
+
+class ServedTeacher:
+  """One chunk of `Generator`, row by row, in stock operations.
+
+  A row is spoken by itself, with a seed of its own, by the operations of a
+  batch of one: an autoregressive loop makes of one bit another utterance, and
+  products of more rows may have other bits. So a row says, chunk after chunk,
+  exactly what `Generator(jit_compile=False)` says alone with that seed.
+
+  Args:
+    teacher: with its final weights.
+    config: of the run.
+
+  Attributes:
+    state: how a state is laid out; zeros before the first chunk.
+  """
+
+  def __init__(self, teacher: Teacher, config: Config):
+    self._generator = Generator(teacher, config, jit_compile=False)
+    self._chunk_frames = config.evaluate.chunk_frames
+    self.state = FlatState(self._generator.initial_state(1))
+
+  def speak(
+    self,
+    features: tf.Tensor,
+    seed: tf.Tensor,
+    first_frame: tf.Tensor,
+    frames_left: tf.Tensor,
+    state: tf.Tensor,
+    global_: tf.Tensor | None = None,
+  ) -> dict[str, tf.Tensor]:
+    """The chunk that begins with `first_frame`.
+
+    Args:
+      features: float32 `[B, evaluate.chunk_frames + 2 MARGIN_FRAMES, C]`, those
+        of the chunk with margins, silence where there are none.
+      seed: int32 `[B, 2]`, of each utterance, the same for all of its chunks.
+      first_frame: int32 `[B]`, multiples of `evaluate.chunk_frames`.
+      frames_left: int32 `[B]`, of each utterance from `first_frame` on.
+      state: float32 `[B, state.size]`, which the chunk before returned.
+      global_: float32 `[B, channels]`, where the teacher has it.
+
+    Returns:
+      `audio` float32 `[B, chunk_frames * hop]`, the next `state`, and
+      `redraws` int32 `[B]`, how often the chunk was drawn again.
+    """
+
+    def speak_row(row):
+      features, seed, first_frame, frames_left, state, *global_ = row
+      chunk, redraws = self._generator.next_chunk(
+        features[None],
+        global_[0][None] if global_ else None,
+        seed,
+        self.state.unpack(state[None]),
+        first_frame // self._chunk_frames,
+        frames_left,
+      )
+      return {
+        'audio': chunk.waveform[0],
+        'state': self.state.pack(chunk.state)[0],
+        'redraws': redraws[0],
+      }
+
+    told = features, seed, first_frame, frames_left, state
+    return tf.map_fn(
+      speak_row,
+      told if global_ is None else (*told, global_),
+      fn_output_signature={
+        'audio': tf.float32,
+        'state': tf.float32,
+        'redraws': tf.int32,
+      },
+    )
