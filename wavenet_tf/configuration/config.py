@@ -20,6 +20,7 @@ from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.configuration.learning import (
   DistillationConfig,
   EvaluationConfig,
+  ExportConfig,
   TrainingConfig,
 )
 from wavenet_tf.configuration.networks import (
@@ -61,6 +62,7 @@ class Config:
   evaluate: EvaluationConfig = dataclasses.field(
     default_factory=EvaluationConfig
   )
+  export: ExportConfig = dataclasses.field(default_factory=ExportConfig)
 
   @property
   def local_channels(self) -> int:
@@ -80,6 +82,12 @@ class Config:
   def silence(self) -> float:
     """What pads features before, after and beyond an utterance."""
     return self.feature_range[0]
+
+  @property
+  def most_frames(self) -> int:
+    """Of a row of a request to what `export` writes."""
+    samples = self.export.most_seconds * self.audio.sample_rate_hz
+    return int(samples // self.audio.hop_samples)
 
   @property
   def teacher_samples(self) -> int:

@@ -1,4 +1,4 @@
-"""Sections about training, distillation and evaluation."""
+"""Sections about training, distillation, evaluation and export."""
 
 import dataclasses
 
@@ -119,3 +119,17 @@ class EvaluationConfig:
   noise_factor: float = 1.0
   chunk_frames: int = 16
   seed: int = 0
+
+
+@dataclasses.dataclass(kw_only=True)
+class ExportConfig:
+  """What `export` serves, and how much of it a request may ask for."""
+
+  # Longer rows, and more of them in a request, are refused.
+  most_seconds: float = 120.0
+  most_rows: int = 32
+  # Whether the teacher is served too, where the run has one.
+  teacher: bool = True
+  # Whether a signature compiled by XLA is there; servers that were not told to
+  # allow XLA refuse a model that has it (docs/serving.md).
+  compiled: bool = False

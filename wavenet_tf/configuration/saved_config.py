@@ -41,6 +41,10 @@ ADDED: dict[str, object] = {
   'evaluate.redraw_excess': 0.0,
   'evaluate.redraw_tries': 5,
   'evaluate.noise_factor': 1.0,
+  'export.most_seconds': 120.0,
+  'export.most_rows': 32,
+  'export.teacher': True,
+  'export.compiled': False,
   'student.phase_harmonics': 0,
 }
 RENAMED: dict[str, str] = {}

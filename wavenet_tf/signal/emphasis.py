@@ -8,6 +8,8 @@ everywhere; of y both have, so that after x is made of it the error falls off
 as speech does. `audio.preemphasis` is a; with 0, y is x.
 """
 
+import math
+
 import numpy as np
 import tensorflow as tf
 
@@ -39,6 +41,13 @@ def pre_emphasise(
   y = x - tf.round(coefficient * previous)
   full_scale = quantization.FULL_SCALE
   return tf.cast(tf.clip_by_value(y, -full_scale, full_scale - 1), tf.int32)
+
+
+def memory_samples(coefficient: float) -> int:
+  """After so many samples nothing is left in float32 of what came before."""
+  if not coefficient:
+    return 0
+  return math.ceil(math.log(1e-45) / math.log(coefficient))
 
 
 def de_emphasise(waveform: tf.Tensor, coefficient: float) -> tf.Tensor:

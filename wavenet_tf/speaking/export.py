@@ -1,6 +1,5 @@
-"""A student as a SavedModel that TensorFlow Serving loads as it is."""
+"""A run's models as a SavedModel that TensorFlow Serving loads as it is."""
 
-from collections.abc import Callable
 import pathlib
 import shutil
 
@@ -11,55 +10,35 @@ from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.saved_config import save_config
 from wavenet_tf.networks.student import Student
-from wavenet_tf.signal import spectra
-from wavenet_tf.speaking.synthesis import served_inputs, Synthesizer
+from wavenet_tf.networks.teacher import Teacher
+from wavenet_tf.speaking.served.signatures import Signature, signatures
 
-_WARMUP_FRAMES = (16, 128)
 _WARMUP_FILE = 'tf_serving_warmup_requests'
 
 
-class ServedStudent(tf.Module):
-  """The two signatures, over variables that TensorFlow can save by itself.
+class ServedModel(tf.Module):
+  """The signatures, over variables that TensorFlow can save by itself."""
 
-  serving_default: mel float32 [B, frames, mels] (or `features`, where they are
-    others), seed int32 [B, 2], global_vector float32 [B, channels] where there
-    is such conditioning -> audio float32 [B, frames * hop] in [-1, 1]
-  features: audio float32 [B, T] -> mel float32 [B, ceil(T / hop), mels]
-
-  `features` hears the audio as it is. What `data.highpass_hz` and
-  `data.loudness_dbfs` ask for cannot run in a graph of stock operations, so
-  where a run has them, who asks cleans the audio before, or takes the mel from
-  `Voice.features`.
-  """
-
-  def __init__(self, student: Student, config: Config):
-    super().__init__('served_student')
+  def __init__(
+    self, student: Student | None, teacher: Teacher | None, config: Config
+  ):
+    super().__init__('served_model')
     # Keras variables are invisible to a module; the TensorFlow ones are not.
-    self.weights = [v.value for v in student.variables]
-    self._synthesizer = Synthesizer(student, config)
-    self._config = config
-
-  @tf.function(autograph=False)
-  def speak(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-    names = served_inputs(self._config)
-    return {'audio': self._synthesizer.synthesize(*map(inputs.get, names))}
-
-  @tf.function(autograph=False)
-  def features(self, audio: tf.Tensor) -> dict[str, tf.Tensor]:
-    return {'mel': spectra.log_mel(audio, self._config.audio)}
-
-  def signatures(self) -> dict[str, Callable]:
-    inputs = served_inputs(self._config)
-    return {
-      'serving_default': self.speak.get_concrete_function(**inputs),
-      'features': self.features.get_concrete_function(
-        audio=tf.TensorSpec([None, None], tf.float32, 'audio')
-      ),
+    self.weights = [
+      v.value for model in (student, teacher) if model for v in model.variables
+    ]
+    self.answers = signatures(student, teacher, config)
+    self.functions = {
+      name: signature.function(config.export.most_rows)
+      for name, signature in self.answers.items()
     }
 
 
 def export(
-  student: Student, config: Config, folder: pathlib.Path
+  student: Student | None,
+  config: Config,
+  folder: pathlib.Path,
+  teacher: Teacher | None = None,
 ) -> pathlib.Path:
   """Writes `<folder>/<next version>`, checks it, then gives it its name.
 
@@ -67,9 +46,10 @@ def export(
   ignores the temporary name.
 
   Args:
-    student: with its final weights.
+    student: with its final weights, or None where there is none.
     config: saved as an asset beside the model.
     folder: the model's base folder.
+    teacher: with its final weights, or None where it is not served.
 
   Returns:
     The folder of the new version.
@@ -81,59 +61,57 @@ def export(
   partial = folder / f'{version}.partial'
   shutil.rmtree(partial, ignore_errors=True)
   try:
-    _write(student, config, partial)
+    _write(ServedModel(student, teacher, config), config, partial)
     return partial.rename(folder / str(version))
   finally:
     shutil.rmtree(partial, ignore_errors=True)
 
 
-def _write(student, config, folder):
-  served = ServedStudent(student, config)
-  tf.saved_model.save(served, str(folder), served.signatures())
+def _write(served, config, folder):
+  tf.saved_model.save(served, str(folder), served.functions)
   extra = folder / 'assets.extra'
   extra.mkdir()
-  _write_warmup(extra / _WARMUP_FILE, config)
+  _write_warmup(extra / _WARMUP_FILE, served)
   save_config(config, extra / 'config.json')
-  _check(folder, served, config)
+  _check(folder, served)
 
 
-def _check(path, served, config):
+def _check(path, served):
   """The model on disk says what the one in memory says."""
   loaded = tf.saved_model.load(str(path))
+  for name, signature in served.answers.items():
+    request = {k: tf.constant(x) for k, x in example(signature, 2).items()}
+    for output, wanted in served.functions[name](**request).items():
+      found = loaded.signatures[name](**request)[output]
+      np.testing.assert_allclose(
+        found, wanted, atol=1e-5, err_msg=f'{name}, {output}'
+      )
+
+
+def example(signature: Signature, rows: int) -> dict[str, np.ndarray]:
+  """A request that a signature answers, of `rows` rows, by input."""
   generator = np.random.default_rng(1)
-  inputs = {
-    name: tf.constant(generator.normal(3.0, 3.0, value.shape), value.dtype)
-    for name, value in _request(config, rows=2, frames=5).items()
-  }
-  reloaded = loaded.signatures['serving_default'](**inputs)['audio']
-  np.testing.assert_allclose(
-    reloaded, served.speak(**inputs)['audio'], atol=1e-5
-  )
+
+  def content(field):
+    shape = [
+      rows,
+      *(field.example if n is None else n for n in field.shape[1:]),
+    ]
+    if not field.dtype.is_floating:
+      return np.full(shape, field.example, np.int32)
+    return generator.uniform(-0.5, 0.5, shape).astype(np.float32)
+
+  return {field.name: content(field) for field in signature.fields}
 
 
-def _request(config, rows, frames):
-  """Silence: the inputs of `serving_default` by name."""
-  features, *others = served_inputs(config).values()
-  silence = np.full(
-    [rows, frames, features.shape[-1]], config.silence, np.float32
-  )
-  return {
-    features.name: silence,
-    **{
-      spec.name: np.zeros([rows, spec.shape[1]], spec.dtype.as_numpy_dtype)
-      for spec in others
-    },
-  }
-
-
-def _write_warmup(path, config):
+def _write_warmup(path, served):
   """Requests that a server answers before it says that it is ready."""
   with tf.io.TFRecordWriter(str(path)) as writer:
-    for frames in _WARMUP_FRAMES:
+    for name, signature in served.answers.items():
       request = predict_pb2.PredictRequest()
-      request.model_spec.signature_name = 'serving_default'
-      for name, value in _request(config, rows=1, frames=frames).items():
-        request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+      request.model_spec.signature_name = name
+      for field, value in example(signature, 1).items():
+        request.inputs[field].CopyFrom(tf.make_tensor_proto(value))
       log = prediction_log_pb2.PredictionLog(
         predict_log=prediction_log_pb2.PredictLog(request=request)
       )

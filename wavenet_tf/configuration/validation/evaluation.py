@@ -1,4 +1,4 @@
-"""Checks of `evaluate`."""
+"""Checks of `evaluate` and `export`."""
 
 import math
 
@@ -51,6 +51,17 @@ def check_evaluation(config: Config) -> None:
           'neither scales nor tails; use evaluate.temperature or '
           'evaluate.least_weight_share',
         )
+
+
+def check_export(config: Config) -> None:
+  """Checks `export`."""
+  check_positive('export', config.export, 'most_seconds', 'most_rows')
+  if not config.most_frames:
+    fail(
+      'export.most_seconds',
+      config.export.most_seconds,
+      'a frame or more, audio.hop_samples / audio.sample_rate_hz',
+    )
 
 
 def _check_redrawing(config):

@@ -31,6 +31,10 @@ RESUMABLE_FIELDS = frozenset(
     'evaluate.redraw_tries',
     'evaluate.noise_factor',
     'evaluate.chunk_frames',
+    'export.most_seconds',
+    'export.most_rows',
+    'export.teacher',
+    'export.compiled',
     'data.workers',
   }
 )

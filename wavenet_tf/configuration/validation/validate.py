@@ -13,7 +13,10 @@ from wavenet_tf.configuration.validation.corpus import (
   check_conditioning,
   check_data,
 )
-from wavenet_tf.configuration.validation.evaluation import check_evaluation
+from wavenet_tf.configuration.validation.evaluation import (
+  check_evaluation,
+  check_export,
+)
 from wavenet_tf.configuration.validation.fields import check_choice
 from wavenet_tf.configuration.validation.networks import (
   check_context,
@@ -60,4 +63,5 @@ def validate(config: Config) -> Config:
       validate_classifier(config)
   check_context(config)
   check_evaluation(config)
+  check_export(config)
   return config
