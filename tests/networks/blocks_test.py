@@ -9,10 +9,11 @@ from tests.support.references import convolution_reference
 from wavenet_tf.configuration.choices import PRODUCT_DTYPES
 from wavenet_tf.networks import blocks, causal_network
 from wavenet_tf.networks.conditioning.conditioning import Encoded, UNCONDITIONED
+from wavenet_tf.networks.dilated_stack import DilatedStack
 
 
 def build_stack(returns_gates, product_dtype='float32'):
-  stack = blocks.DilatedStack(
+  stack = DilatedStack(
     (1, 2, 4, 1, 2), 6, 4, 2, returns_gates, local_channels=3,
     product_dtype=product_dtype,
   )  # fmt: skip

@@ -25,11 +25,12 @@ from tests.support.variants import LINGUISTIC, OUTPUTS, PITCH
 from wavenet_tf.configuration import presets
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.configuration.networks import TeacherConfig
-from wavenet_tf.networks import blocks, causal_network, convolution
+from wavenet_tf.networks import causal_network, convolution
 from wavenet_tf.networks.conditioning.conditioning import (
   Conditioning,
   UNCONDITIONED,
 )
+from wavenet_tf.networks.dilated_stack import DilatedStack
 
 
 class Reach(NamedTuple):
@@ -155,7 +156,7 @@ def field_of(kernel_size, dilations):
 def test_stack_hears_its_reach_and_the_present(sizes, returns_gates):
   kernel_size, *cycles = sizes
   dilations = dilations_of(*cycles)
-  stack = blocks.DilatedStack(dilations, 5, 4, kernel_size, returns_gates)
+  stack = DilatedStack(dilations, 5, 4, kernel_size, returns_gates)
   stack(
     tf.zeros([1, 1, 5]),
     conditioning=UNCONDITIONED,

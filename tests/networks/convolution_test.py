@@ -37,9 +37,10 @@ def test_ring_buffers_agree_with_chunks(kernel_size, dilation, generator):
   start = generator.normal(size=(2, layer.history_samples, 3))
   start = tf.constant(start, tf.float32)
   whole, state = layer(x, start)
-  ring, (kernel, _) = convolution.ring_from_state(start), layer.kernels()
+  ring, weights = convolution.ring_from_state(start), layer.step_weights()
   for t in range(x.shape[1]):
-    y, ring = layer.step(kernel, tf.constant(x[:, t]), ring, t)
+    (slots,) = convolution.ring_slots([layer], t)
+    y, ring = layer.step(weights, tf.constant(x[:, t]), ring, slots)
     np.testing.assert_allclose(y, whole[:, t], atol=1e-5)
   np.testing.assert_array_equal(
     convolution.state_from_ring(ring, x.shape[1]), state

@@ -37,6 +37,7 @@ from wavenet_tf.networks import (
 from wavenet_tf.networks.classifier import Classifier
 from wavenet_tf.networks.conditioning import pitch, upsampling
 from wavenet_tf.networks.conditioning.conditioning import Conditioning, Encoded
+from wavenet_tf.networks.dilated_stack import DilatedStack
 from wavenet_tf.networks.student import Student
 from wavenet_tf.networks.teacher import Teacher
 
@@ -174,7 +175,7 @@ LAYERS = {
     lambda layer, x: layer(x, x, None, layer.convolution.initial_state(2, 4)),
   ),
   'stack': (
-    lambda: blocks.DilatedStack((1, 2), 4, 3, 2, True, local_channels=4),
+    lambda: DilatedStack((1, 2), 4, 3, 2, True, local_channels=4),
     lambda layer, x: layer(
       x, conditioning=Encoded(x, x[:, 0]), state=layer.initial_state(2)
     ),

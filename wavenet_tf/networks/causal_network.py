@@ -11,8 +11,9 @@ import tensorflow as tf
 
 from wavenet_tf.configuration.choices import FLOAT32, GATED
 from wavenet_tf.configuration.keras_saving import registered
-from wavenet_tf.networks import blocks, convolution
+from wavenet_tf.networks import convolution
 from wavenet_tf.networks.conditioning.conditioning import Encoded
+from wavenet_tf.networks.dilated_stack import DilatedStack
 
 
 class NetworkState(NamedTuple):
@@ -30,11 +31,12 @@ class NetworkRings(NamedTuple):
   stack: tuple  # one [(k - 1) d + 1, B, R] per block
 
 
-class NetworkKernels(NamedTuple):
-  """Kernels as `step` multiplies by them; a loop makes them once."""
+class NetworkWeights(NamedTuple):
+  """What `step` multiplies by; a loop reads it once."""
 
-  entrance: tf.Tensor
-  stack: tuple
+  entrance: convolution.Affine
+  stack: tuple  # one `blocks.BlockWeights` per block
+  head: tuple  # of `Affine`, the last being the output layer
 
 
 @registered
@@ -89,7 +91,7 @@ class CausalNetwork(keras.layers.Layer):
         stddev=input_gain / kernel_size**0.5
       ),
     )
-    self.stack = blocks.DilatedStack(
+    self.stack = DilatedStack(
       dilations,
       residual_channels,
       gate_channels,
@@ -162,12 +164,17 @@ class CausalNetwork(keras.layers.Layer):
     state = NetworkState(shifted[:, -1:], entrance, output.state)
     return output.output, state
 
-  def kernels(self) -> NetworkKernels:
-    return NetworkKernels(self.entrance.kernels()[0], self.stack.kernels())
+  def step_weights(self) -> NetworkWeights:
+    layers = [self.skip, self.hidden, self.output_layer]
+    return NetworkWeights(
+      self.entrance.step_weights(),
+      self.stack.step_weights(),
+      tuple(convolution.Affine.of(layer) for layer in layers if layer),
+    )
 
   def step(
     self,
-    kernels: NetworkKernels,
+    weights: NetworkWeights,
     previous: tf.Tensor,
     conditioning: tf.Tensor | None,
     rings: NetworkRings,
@@ -176,7 +183,7 @@ class CausalNetwork(keras.layers.Layer):
     """One sample of `call`.
 
     Args:
-      kernels: from `kernels`.
+      weights: from `step_weights`.
       previous: `[B, C]`, the sample at t - 1.
       conditioning: `[B, layers * width]` from `stack.project`, or None.
       rings: `NetworkRings`.
@@ -185,11 +192,15 @@ class CausalNetwork(keras.layers.Layer):
     Returns:
       Parameters `[B, P]` of the sample at t, and the updated rings.
     """
+    (slots,) = convolution.ring_slots([self.entrance], t)
     x, entrance = self.entrance.step(
-      kernels.entrance, previous, rings.entrance, t
+      weights.entrance, previous, rings.entrance, slots
     )
-    output = self.stack.step(kernels.stack, x, conditioning, rings.stack, t)
-    return self.head(output.output), NetworkRings(entrance, output.state)
+    output = self.stack.step(weights.stack, x, conditioning, rings.stack, t)
+    y = output.output
+    for i, layer in enumerate(weights.head):
+      y = layer(tf.nn.relu(y) if i or self.skip is None else y)
+    return y, NetworkRings(entrance, output.state)
 
   def head(self, y: tf.Tensor) -> tf.Tensor:
     """Parameters `[..., P]` from what `before_head` returns."""
@@ -201,7 +212,7 @@ class CausalNetwork(keras.layers.Layer):
 class ConditionedRings(NamedTuple):
   """Rings, and what holds for all steps: what a flow's inverse carries."""
 
-  kernels: NetworkKernels
+  weights: NetworkWeights
   conditioning: tuple  # of one [B, T or 1, layers * width], or none
   rings: NetworkRings
 
@@ -214,7 +225,7 @@ def conditioned_rings(
   if projected is not None:
     projected = conditioning.at_audio_rate(projected)
   return ConditionedRings(
-    net.kernels(),
+    net.step_weights(),
     () if projected is None else (projected,),
     rings_from_state(state),
   )
@@ -228,7 +239,7 @@ def conditioned_step(
   for projected in state.conditioning:
     single = projected.shape[1] == 1
     now = projected[:, 0] if single else tf.gather(projected, t, axis=1)
-  parameters, rings = net.step(state.kernels, previous, now, state.rings, t)
+  parameters, rings = net.step(state.weights, previous, now, state.rings, t)
   return parameters, state._replace(rings=rings)
 
 

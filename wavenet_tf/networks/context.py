@@ -68,10 +68,10 @@ class ContextStack(Configured, keras.layers.Layer):
 
   def step(
     self,
-    kernels: causal_network.NetworkKernels,
+    weights: causal_network.NetworkWeights,
     frame: tf.Tensor,
     rings: causal_network.NetworkRings,
     j: tf.Tensor,
   ) -> tuple[tf.Tensor, causal_network.NetworkRings]:
     """Context `[B, channels]` of frame j from `frame` j - 1; next rings."""
-    return self.network.step(kernels, frame, None, rings, j)
+    return self.network.step(weights, frame, None, rings, j)

@@ -1,6 +1,10 @@
 """Dilated causal convolution: over chunks, and sample by sample."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import keras
+import numpy as np
 import tensorflow as tf
 
 from wavenet_tf.configuration.choices import FLOAT32
@@ -134,8 +138,15 @@ class CausalConvolution(keras.layers.Layer):
     taps = kernel.shape[0] - self.beside_channels
     return kernel[:taps], kernel[taps:]
 
+  def step_weights(self) -> 'Affine':
+    """Of the taps, for `step`; a loop should read them once."""
+    bias = tf.zeros([self.channels])
+    if self.product.use_bias:
+      bias = tf.identity(self.product.bias.value)
+    return Affine(self.kernels()[0], bias)
+
   def step(
-    self, kernel: tf.Tensor, x: tf.Tensor, ring: tf.Tensor, t: tf.Tensor
+    self, weights: 'Affine', x: tf.Tensor, ring: tf.Tensor, slots: 'Slots'
   ) -> tuple[tf.Tensor, tf.Tensor]:
     """One sample of `call`, the past being kept in a ring buffer.
 
@@ -143,25 +154,68 @@ class CausalConvolution(keras.layers.Layer):
     so that a compiled loop updates the buffer in place.
 
     Args:
-      kernel: of the taps, from `kernels`, which a loop should call once.
+      weights: from `step_weights`.
       x: `[B, C]`, the sample at time t.
       ring: `[history_samples + 1, B, C]`; slot t mod its length holds x_t.
-      t: int32 scalar, 0 or more.
+      slots: of `ring_slots` at t.
 
     Returns:
       `[B, channels]` and the updated ring.
     """
-    slots = self.history_samples + 1
-    ring = tf.tensor_scatter_nd_update(ring, [[t % slots]], x[None])
-    taps = [
-      # Indexing with brackets would pad a copy of the ring under XLA.
-      tf.gather(ring, (t - j * self.dilation) % slots)
-      for j in range(self.kernel_size - 1, 0, -1)
-    ]
-    y = multiply(tf.concat([*taps, x], -1), kernel)
-    if self.product.use_bias:
-      y += self.product.bias.value
-    return y, ring
+    ring = tf.tensor_scatter_nd_update(ring, slots.newest, tf.expand_dims(x, 0))
+    # Indexing with brackets would pad a copy of the ring under XLA.
+    taps = [tf.gather(ring, slot) for slot in slots.earlier]
+    return weights(tf.concat([*taps, x], -1)), ring
+
+
+class Affine(NamedTuple):
+  """y = x W + b with weights that a loop reads once.
+
+  Attributes:
+    kernel: `[n, m]`, of the type of the product's operands.
+    bias: `[m]`, of the type that it is added in.
+  """
+
+  kernel: tf.Tensor
+  bias: tf.Tensor
+
+  @classmethod
+  def of(cls, dense: keras.layers.Dense) -> 'Affine':
+    """As the layer computes it, in its own type."""
+    weights = tf.identity(dense.kernel.value), tf.identity(dense.bias.value)
+    return cls(*(tf.cast(w, dense.compute_dtype) for w in weights))
+
+  def __call__(self, x: tf.Tensor) -> tf.Tensor:
+    """X `[B, n]` -> float32 `[B, m]`."""
+    y = tf.matmul(tf.cast(x, self.kernel.dtype), self.kernel)
+    # TensorFlow would fuse `bias_add` with the product, which of one row then
+    # takes more than twice as long.
+    return tf.cast(tf.cast(y, self.bias.dtype) + self.bias, tf.float32)
+
+
+class Slots(NamedTuple):
+  """Where a ring buffer keeps what a step needs."""
+
+  newest: tf.Tensor  # int32 [1, 1], of x_t
+  earlier: Sequence[tf.Tensor]  # int32 scalars, of the taps before, in order
+
+
+def ring_slots(
+  convolutions: Sequence[CausalConvolution], t: tf.Tensor
+) -> list[Slots]:
+  """Of each of these convolutions, which have one kernel size, at step t.
+
+  For all at once: plain operations on scalars cost what it takes to call them.
+  """
+  sizes = np.array([[c.history_samples + 1] for c in convolutions], np.int32)
+  dilations = np.array([[c.dilation] for c in convolutions], np.int32)
+  back = np.arange(convolutions[0].kernel_size - 1, 0, -1, dtype=np.int32)
+  newest = tf.unstack((t % sizes)[:, None])
+  earlier = tf.unstack(tf.reshape((t - dilations * back) % sizes, [-1]))
+  return [
+    Slots(slot, earlier[i * len(back) : (i + 1) * len(back)])
+    for i, slot in enumerate(newest)
+  ]
 
 
 def product_policy(product_dtype: str) -> keras.DTypePolicy:

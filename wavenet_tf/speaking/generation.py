@@ -162,10 +162,10 @@ class Generator(ChunkwiseSpeaker):
   def _generate_frames(self, steps, samples, carry, state):
     """The context stack takes a step, then the network one per sample."""
     context = self._teacher.context
-    pool, kernels = context.pool_samples, context.network.kernels()
+    pool, weights = context.pool_samples, context.network.step_weights()
 
     def one_frame(j, carry, frame, rings):
-      heard, rings = context.step(kernels, frame, rings, j)
+      heard, rings = context.step(weights, frame, rings, j)
       carry = steps.run(j * pool, pool, heard, carry)
       frame = tf.transpose(carry.waveform[j * pool : (j + 1) * pool])
       return j + 1, carry, self._teacher.context_frames(frame)[:, 0], rings
@@ -197,7 +197,7 @@ class _Steps:
 
   def __init__(self, teacher, encoded, noise, sampling):
     self._teacher = teacher
-    self._kernels = teacher.network.kernels()
+    self._weights = teacher.network.step_weights()
     self._noise = noise
     self._sampling = sampling
     # The context is not known yet: its channels, the last ones, are zero.
@@ -219,7 +219,7 @@ class _Steps:
     def step(i, carry):
       t = first + i
       parameters, rings = teacher.network.step(
-        self._kernels,
+        self._weights,
         carry.previous,
         self._conditioning(t, heard),
         carry.rings,
