@@ -279,12 +279,15 @@ def _train(
 
 def export(run: Run) -> None:
   """A new version of the SavedModel."""
-  if not run.config.student.flow_layers:
+  student = run.student() if run.config.student.flow_layers else None
+  teacher = run.teacher() if run.config.export.teacher else None
+  if not student and not teacher:
     raise UserError(
-      'student.flow_layers: found (), so there is no student to '
-      'export; give its flows and train it.'
+      'export.teacher: found False, and student.flow_layers is (), so there is '
+      'nothing to export; leave export.teacher True, or give flows and train '
+      'them.'
     )
-  path = export_lib.export(run.student(), run.config, run.workdir / 'export')
+  path = export_lib.export(student, run.config, run.workdir / 'export', teacher)
   print(f'SavedModel: {path}')
   if run.config.data.highpass_hz or run.config.data.loudness_dbfs:
     print(

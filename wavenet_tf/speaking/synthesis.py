@@ -32,9 +32,9 @@ class Synthesizer(ChunkwiseSpeaker):
   """Speaks with a student: log-mel in, waveform out.
 
   Calling the object goes through chunks of two lengths, so that of what grows
-  with the utterance it keeps the waveform alone, and `chunks` nothing. Noise is
-  drawn in blocks of `NOISE_BLOCK_FRAMES`, each from the seed and its own number,
-  so that chunks of any length say the same.
+  with the utterance it keeps the waveform alone, and `chunks` nothing. Noise
+  is drawn in blocks of `NOISE_BLOCK_FRAMES`, each from the seed and its own
+  number, so that chunks of any length say the same.
 
   A first chunk is short, so that it is soon heard, others are long where there
   are several cores. Each length is compiled when it first occurs: who streams

@@ -125,14 +125,15 @@ def _refuse_shape(x, field):
   # As long as what is expected, whatever came.
   found = tf.concat([tf.shape(x), tf.fill([rank], -2)], 0)[:rank]
   fits = tf.where(tf.constant(expected) < 0, found > 0, found == expected)
-  axes = ', '.join(['rows', *map(str, field.axes)])
+  axes = ['rows', *map(str, field.axes)]
+  named = ' and '.join(axis for axis in axes if not axis.isdigit())
   return refuse_unless(
     tf.equal(tf.rank(x), rank) & tf.reduce_all(fits),
     field.name,
     text('shape [', tf.strings.reduce_join(
       tf.strings.as_string(tf.shape(x)), separator=', '
     ), ']'),
-    text(f'[{axes}], none of them empty'),
+    text(f'[{", ".join(axes)}] with 1 or more {named}'),
   )  # fmt: skip
 
 

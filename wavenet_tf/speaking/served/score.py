@@ -9,6 +9,12 @@ from wavenet_tf.networks.teacher import Teacher
 from wavenet_tf.probability.outputs import bits
 from wavenet_tf.signal.emphasis import pre_emphasise
 from wavenet_tf.signal.quantization import levels_from_waveform
+from wavenet_tf.speaking.served.refusals import Field, refuse_unless, text
+from wavenet_tf.speaking.served.signature import (
+  EXAMPLE_FRAMES,
+  Fields,
+  Signature,
+)
 
 
 class ServedScore:
@@ -92,3 +98,33 @@ class ServedScore:
       parallel_iterations=1,
     )
     return nats
+
+
+def score_signature(served: ServedScore, fields: Fields) -> Signature:
+  config, name = fields.config, fields.name
+  hop = config.audio.hop_samples
+
+  def refusals(given):
+    found = tf.shape(given[name])[1]
+    wanted = (tf.shape(given['audio'])[1] - 1) // hop + 1
+    return [
+      refuse_unless(
+        tf.equal(found, wanted), name, text(found, ' frames'),
+        text(wanted, f', one for each {hop} samples of audio'),
+      )
+    ]  # fmt: skip
+
+  return Signature(
+    (
+      Field(
+        'audio', ('samples',), least=-1.0, most=1.0,
+        most_steps=config.most_frames * hop, example=EXAMPLE_FRAMES * hop,
+      ),
+      fields.features(),
+      *fields.global_,
+    ),
+    lambda given: served.score(
+      given['audio'], given[name], given.get('global_vector')
+    ),
+    refusals,
+  )  # fmt: skip

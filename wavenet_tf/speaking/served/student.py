@@ -1,8 +1,8 @@
 """A student in a graph of stock operations: whole, in streams, in chunks.
 
-All speak through one function of one chunk of `NOISE_BLOCK_FRAMES`, on one grid,
-a row at a time. So products have one shape and stay in the cache, memory does
-not grow with the length, and every way to ask gives the same bits.
+All speak through one function of one chunk of `CHUNK_FRAMES`, on one grid, a
+row at a time. So products have one shape and stay in the cache, memory does not
+grow with the length, and every way to ask gives the same bits.
 """
 
 from collections.abc import Callable

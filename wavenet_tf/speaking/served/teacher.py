@@ -3,9 +3,16 @@
 import tensorflow as tf
 
 from wavenet_tf.configuration.config import Config
+from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.networks.teacher import Teacher
 from wavenet_tf.speaking.generation import Generator
 from wavenet_tf.speaking.served.flat_state import FlatState
+from wavenet_tf.speaking.served.refusals import Field, refuse_unless, text
+from wavenet_tf.speaking.served.signature import (
+  Fields,
+  refuse_off_grid,
+  Signature,
+)
 
 
 class ServedTeacher:
@@ -80,3 +87,41 @@ class ServedTeacher:
         'redraws': tf.int32,
       },
     )
+
+
+def teacher_signature(served: ServedTeacher, fields: Fields) -> Signature:
+  name, frames = fields.name, fields.config.evaluate.chunk_frames
+  window = Field(
+    name, (frames + 2 * MARGIN_FRAMES, fields.config.local_channels),
+    **fields.range,
+  )  # fmt: skip
+
+  def refusals(given):
+    left = tf.reduce_min(given['frames_left'])
+    return [
+      refuse_off_grid(given['first_frame'], frames),
+      refuse_unless(left >= 1, 'frames_left', text(left), text('1 or more')),
+    ]
+
+  def answer(given):
+    return served.speak(
+      given[name],
+      given['seed'],
+      given['first_frame'],
+      given['frames_left'],
+      given['state'],
+      given.get('global_vector'),
+    )
+
+  return Signature(
+    (
+      window,
+      fields.seed,
+      fields.first_frame,
+      Field('frames_left', (), tf.int32, example=frames),
+      Field('state', (served.state.size,)),
+      *fields.global_,
+    ),
+    answer,
+    refusals,
+  )

@@ -1,0 +1,91 @@
+"""A question that an exported model answers, and inputs that many have."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from wavenet_tf.configuration.choices import MEL
+from wavenet_tf.configuration.config import Config
+from wavenet_tf.configuration.corpus import MARGIN_FRAMES
+from wavenet_tf.speaking.served import front_end
+from wavenet_tf.speaking.served.refusals import (
+  after,
+  checked,
+  Field,
+  refuse_unless,
+  text,
+)
+
+# Of a request that warms up.
+EXAMPLE_FRAMES = 16
+
+
+class Signature(NamedTuple):
+  """A question that a model answers.
+
+  Attributes:
+    fields: of its inputs; the first one says how many rows there are.
+    answer: checked inputs by name -> outputs by name.
+    refusals: what `fields` cannot say, of the inputs that they let pass.
+  """
+
+  fields: tuple[Field, ...]
+  answer: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]
+  refusals: Callable[[dict[str, tf.Tensor]], Sequence[tf.Operation]] = (
+    lambda given: ()
+  )
+
+  def function(self, most_rows: int) -> tf.types.experimental.ConcreteFunction:
+    """As `tf.saved_model.save` wants it."""
+
+    @tf.function(autograph=False)
+    def call(**given):
+      passed = checked(given, self.fields, most_rows)
+      return self.answer(after(self.refusals(passed), passed))
+
+    return call.get_concrete_function(**{f.name: f.spec for f in self.fields})
+
+
+class Fields:
+  """The inputs that several signatures have."""
+
+  def __init__(self, config: Config):
+    self.config = config
+    is_mel = config.conditioning.local == MEL
+    self.name = 'mel' if is_mel else 'features'
+    self.range = {}
+    if is_mel:
+      least, most = front_end.possible_range(config.audio)
+      self.range = {'least': least, 'most': most}
+    channels = config.conditioning.global_channels
+    self.global_ = (Field('global_vector', (channels,)),) if channels else ()
+    self.seed = Field('seed', (2,), tf.int32)
+    self.first_frame = Field('first_frame', (), tf.int32)
+
+  def features(self, axis='frames', most_frames=None, example=EXAMPLE_FRAMES):
+    return Field(
+      self.name, (axis, self.config.local_channels), **self.range,
+      most_steps=most_frames, example=example,
+    )  # fmt: skip
+
+  def constants(self):
+    audio = self.config.audio
+    return {
+      'sample_rate_hz': audio.sample_rate_hz,
+      'hop_samples': audio.hop_samples,
+      'margin_frames': MARGIN_FRAMES,
+      'most_frames': self.config.most_frames,
+      'most_rows': self.config.export.most_rows,
+      'silence': float(self.config.silence),
+    }
+
+
+def refuse_off_grid(first_frame, step):
+  fits = (first_frame >= 0) & tf.equal(first_frame % step, 0)
+  unfit = tf.boolean_mask(first_frame, ~fits)
+  return refuse_unless(
+    tf.reduce_all(fits), 'first_frame',
+    tf.strings.reduce_join(tf.strings.as_string(unfit), separator=', '),
+    text(f'multiples of {step}, 0 or more'),
+  )  # fmt: skip
