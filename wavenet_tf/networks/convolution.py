@@ -106,12 +106,14 @@ class CausalConvolution(keras.layers.Layer):
     samples = tf.shape(x)[1] if x.shape[1] is None else x.shape[1]
     operand = tf.cast(extended, self.product.compute_dtype)
     columns = [
-      operand[:, j * self.dilation : j * self.dilation + samples]
+      within(operand, j * self.dilation, samples)
       for j in range(self.kernel_size)
     ]
     if beside is not None:
       columns.append(tf.cast(beside, self.product.compute_dtype))
-    return self._multiply(columns), extended[:, samples:]
+    return self._multiply(columns), within(
+      extended, samples, self.history_samples
+    )
 
   def _multiply(self, columns):
     """All columns times their rows of the kernel, and the bias, in float32."""
@@ -223,6 +225,17 @@ def product_policy(product_dtype: str) -> keras.DTypePolicy:
   return keras.DTypePolicy(
     FLOAT32 if product_dtype == FLOAT32 else f'mixed_{product_dtype}'
   )
+
+
+def within(x: tf.Tensor, start: int | tf.Tensor, length: int) -> tf.Tensor:
+  """X `[B, T, C]` from `start` on.
+
+  Of a single row the slice is a view: only along the first axis TensorFlow
+  takes one without copying.
+  """
+  if x.shape[0] == 1:
+    return x[0][start : start + length][None]
+  return x[:, start : start + length]
 
 
 def multiply(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:

@@ -19,6 +19,8 @@ from wavenet_tf.speaking.served.refusals import (
 
 # Of a request that warms up.
 EXAMPLE_FRAMES = 16
+# Beyond this, sums of frames would leave their type.
+_MOST_FRAME = 2**30
 
 
 class Signature(NamedTuple):
@@ -82,10 +84,11 @@ class Fields:
 
 
 def refuse_off_grid(first_frame, step):
-  fits = (first_frame >= 0) & tf.equal(first_frame % step, 0)
+  fits = tf.equal(first_frame % step, 0)
+  fits &= (first_frame >= 0) & (first_frame <= _MOST_FRAME)
   unfit = tf.boolean_mask(first_frame, ~fits)
   return refuse_unless(
     tf.reduce_all(fits), 'first_frame',
     tf.strings.reduce_join(tf.strings.as_string(unfit), separator=', '),
-    text(f'multiples of {step}, 0 or more'),
+    text(f'multiples of {step}, from 0 to {_MOST_FRAME}'),
   )  # fmt: skip
