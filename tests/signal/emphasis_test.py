@@ -22,6 +22,7 @@ from tests.support.miniature import (
   random_teacher,
 )
 from tests.support.recordings import features_of
+from tests.support.replay import one_pass
 from tests.support.variants import CONTEXT
 from wavenet_tf.configuration.config import override
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
@@ -37,8 +38,8 @@ from wavenet_tf.showing.figures.flow_steps import flow_pictures
 from wavenet_tf.showing.figures.predictions import loudest_stretch
 from wavenet_tf.signal import emphasis, quantization, spectra
 from wavenet_tf.signal.framing import pad_margin
-from wavenet_tf.speaking.export import ServedStudent
 from wavenet_tf.speaking.generation import Generator
+from wavenet_tf.speaking.served.student import ServedStudent
 from wavenet_tf.speaking.synthesis import Synthesizer
 
 A = 0.85
@@ -299,14 +300,14 @@ def test_the_student_says_what_is_made_of_its_samples(frames):
   seeds = tf.constant([[1, 2], [1, 2]])
   speak = Synthesizer(student, config, jit_compile=False)
   blocks = tf.range(-(-frames // 8))
-  z = speak._noise(seeds, blocks)[:, : frames * config.audio.hop_samples]
+  z = speak.noise(seeds, blocks)[:, : frames * config.audio.hop_samples]
   told = Conditioning(pad_margin(features, config.silence))
   wanted = np.clip(heard(student(z, told).waveform), -1, 1)
   served = ServedStudent(student, config)
   for audio in (
-    speak.synthesize(features, seeds),
+    one_pass(student, config, features, seeds),
     speak(features, [1, 2]),
-    served.speak(mel=features, seed=seeds)['audio'],
+    served.speak(features, seeds),
   ):
     np.testing.assert_allclose(audio, wanted, atol=1e-4)
 

@@ -2,7 +2,11 @@
 
 import tensorflow as tf
 
+from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.probability.sampling import Sampling
+from wavenet_tf.signal import emphasis
+from wavenet_tf.signal.framing import pad_margin
+from wavenet_tf.speaking.synthesis import NOISE_BLOCK_FRAMES, Synthesizer
 
 
 def replayed(teacher, settings, waveform, told, seed, temperature=1.0):
@@ -20,3 +24,19 @@ def replayed(teacher, settings, waveform, told, seed, temperature=1.0):
     tf.transpose(tf.concat(noise, 0), [1, 0, 2]),
     Sampling(temperature),
   ).numpy()
+
+
+def one_pass(student, config, features, seeds, global_=None):
+  """What a student says of whole utterances, without chunks and state.
+
+  Noise is that of the blocks of a `Synthesizer`, seeds `[B, 2]` a row.
+  """
+  samples = features.shape[1] * config.audio.hop_samples
+  blocks = -(-features.shape[1] // NOISE_BLOCK_FRAMES)
+  speaker = Synthesizer(student, config, jit_compile=False)
+  z = speaker.noise(seeds, tf.range(blocks))[:, :samples]
+  told = Conditioning.of(pad_margin(features, config.silence), global_)
+  heard = emphasis.de_emphasise(
+    student(z, told).waveform, config.audio.preemphasis
+  )
+  return tf.clip_by_value(heard, -1.0, 1.0)
