@@ -58,7 +58,7 @@ class Generator(ChunkwiseSpeaker):
     self._chunk_frames = config.evaluate.chunk_frames
     self._sampling = Sampling.of(config.evaluate)
     self._compiled = tf.function(
-      self._generate_chunk, jit_compile=jit_compile, autograph=False
+      self._generate_chunk, jit_compile=jit_compile or None, autograph=False
     )
     self._redrawing = None
     if config.evaluate.redraw_excess:

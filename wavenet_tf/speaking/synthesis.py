@@ -60,7 +60,7 @@ class Synthesizer(ChunkwiseSpeaker):
     self._student = student
     self._block_samples = NOISE_BLOCK_FRAMES * config.audio.hop_samples
     self.chunk = tf.function(
-      self._synthesize_chunk, jit_compile=jit_compile, autograph=False
+      self._synthesize_chunk, jit_compile=jit_compile or None, autograph=False
     )
 
   def chunks(
