@@ -8,14 +8,17 @@ from typing import NamedTuple
 import grpc
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from serving.asking import Asker, GrpcServer, NotNowError, ServerError
 from serving.local_model import Limits, LocalModel
 from serving.local_server import serving
 from serving.speaking import Voice
+from tests.support.miniature import random_teacher
 from tests.torture import voices
 from tests.torture.amounts import amount
 from tests.torture.server_process import raw_predict, server_process
+from wavenet_tf.speaking.generation import Generator
 
 SECONDS = amount(1, 120)  # For each number of clients.
 HOSTILE = 0.05
@@ -169,6 +172,18 @@ def test_one_too_many_is_told_so_and_comes_again(voice_folder, utterances):
   assert all('RESOURCE_EXHAUSTED' in str(error) for error in told)
   assert not crowd.wrong, crowd.wrong[:3]
   assert crowd.heard
+
+
+def test_a_teacher_on_a_server_is_the_generator(voice_folder):
+  config = voices.CONFIG
+  mel = voices.log_mel(np.random.default_rng(2), 10)
+  generate = Generator(random_teacher(config), config, jit_compile=False)
+  expected = generate(tf.constant(mel[None]), [5, 0])[0]
+  with serving(LocalModel(voice_folder, 'wavenet')) as ports:
+    server = GrpcServer(f'127.0.0.1:{ports.grpc}', 'wavenet', 60.0)
+    pieces = list(Voice(Asker(server, 0.0)).speak('teacher', mel, 5))
+  assert len(pieces) == 3
+  np.testing.assert_array_equal(np.concatenate(pieces), expected)
 
 
 if __name__ == '__main__':
