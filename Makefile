@@ -1,6 +1,7 @@
 # make demo      the main job on the bundled corpus, from nothing
 # make test      the tests, from nothing
 # make test-all  the same, and what repeats a law at another size
+# make torture   load and hostile requests for many minutes, on loopback
 # PYTHON=python3.13 takes the second lock of requirements.txt.
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ VENV := .venv-$(VERSION)
 RUN := $(VENV)/bin/python
 TESTS := $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-all lint clean
+.PHONY: demo test test-all torture lint clean
 
 demo: $(VENV)/demo
 	$(RUN) train_main.py --workdir=runs/demo
@@ -19,6 +20,9 @@ test: $(VENV)/test
 
 test-all: $(VENV)/test
 	$(TESTS)
+
+torture: $(VENV)/test
+	TORTURE=long $(RUN) -m pytest -s tests/torture
 
 lint: $(VENV)/test
 	$(RUN) -m ruff check .

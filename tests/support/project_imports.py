@@ -18,9 +18,11 @@ _TOPS = (
 # Packages that are called otherwise than what is imported.
 PACKAGES = {
   'absl': 'absl_py',
+  'google': 'protobuf',
   'grpc': 'grpcio',
   'parselmouth': 'praat_parselmouth',
   'sklearn': 'scikit_learn',
+  'yaml': 'pyyaml',
   'tensorflow_serving': 'tensorflow_serving_api',
 }
 # By path without suffix: 'wavenet_tf/signal/spectra'. A folder's `__init__`
