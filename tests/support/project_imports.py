@@ -18,6 +18,7 @@ _TOPS = (
 # Packages that are called otherwise than what is imported.
 PACKAGES = {
   'absl': 'absl_py',
+  'google': 'protobuf',
   'grpc': 'grpcio',
   'parselmouth': 'praat_parselmouth',
   'sklearn': 'scikit_learn',
