@@ -191,9 +191,12 @@ def _array(name, value, expected):
   kinds = 'iu' if dtype.is_integer else 'iuf'
   if found.size and found.dtype.kind not in kinds:
     raise ValueError(f'{name}: found {found.dtype}, expected {dtype.name}')
-  if dtype.is_integer and found.size:
-    if not dtype.min <= found.min() <= found.max() <= dtype.max:
-      raise ValueError(f'{name}: found a number beyond {dtype.name}')
+  if (
+    dtype.is_integer
+    and found.size
+    and not dtype.min <= found.min() <= found.max() <= dtype.max
+  ):
+    raise ValueError(f'{name}: found a number beyond {dtype.name}')
   return found.astype(dtype.as_numpy_dtype)
 
 
