@@ -234,5 +234,7 @@ def _sentence(details):
   return (details.strip().splitlines() or ['(no details)'])[0]
 
 
+# What a server and its client agree on without being told.
+MODEL = 'wavenet'
 SERVERS = {'grpc': GrpcServer, 'rest': RestServer}
 PORTS = {'grpc': 8500, 'rest': 8501}

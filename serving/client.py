@@ -22,24 +22,8 @@ import numpy as np
 import soundfile
 import soxr
 
-from serving.asking import Asker, PORTS, ServerError, SERVERS
+from serving.asking import Asker, MODEL, PORTS, ServerError, SERVERS
 from serving.speaking import Voice
-
-FLAGS = flags.FLAGS
-flags.DEFINE_string('input', None, 'Recording.')
-flags.DEFINE_string('output', None, 'WAV file to write; - is standard output.')
-flags.DEFINE_enum('voice', 'student', ['student', 'teacher'], 'Who speaks.')
-flags.DEFINE_enum('protocol', 'grpc', list(SERVERS), 'How to ask.')
-flags.DEFINE_string('host', 'localhost', 'Where the server runs.')
-flags.DEFINE_integer('port', None, 'Its port (default: 8500 gRPC, 8501 REST).')
-flags.DEFINE_string('model', 'wavenet', 'Name of the model on the server.')
-flags.DEFINE_integer('seed', 0, 'The same seed gives the same audio.',
-                     lower_bound=0, upper_bound=2**31 - 1)  # fmt: skip
-flags.DEFINE_list('global', [], 'Numbers of the global vector (speaker, tags), '
-                  'where the model has one.')  # fmt: skip
-flags.DEFINE_float('timeout_seconds', 60.0, 'For one answer.')
-flags.DEFINE_float('patience_seconds', 30.0, 'How long to ask again where a '
-                   'server is not there or has too much to do.')  # fmt: skip
 
 
 class _UserError(Exception):
@@ -120,28 +104,75 @@ def copy(
   return len(waveform)
 
 
-def main(argv: list[str]) -> int:
-  del argv
-  target = f'{FLAGS.host}:{FLAGS.port or PORTS[FLAGS.protocol]}'
+def define_flags(values: flags.FlagValues) -> None:
+  """The flags of a command, defined in `values`."""
+  here = {'flag_values': values}
+  flags.DEFINE_string('input', None, 'Recording.', **here)
+  flags.DEFINE_string(
+    'output', None, 'WAV file to write; - is standard output.', **here
+  )
+  flags.DEFINE_enum(
+    'voice', 'student', ['student', 'teacher'], 'Who speaks.', **here
+  )
+  flags.DEFINE_enum('protocol', 'grpc', list(SERVERS), 'How to ask.', **here)
+  flags.DEFINE_string('host', 'localhost', 'Where the server runs.', **here)
+  flags.DEFINE_integer(
+    'port', None, 'Its port (default: 8500 gRPC, 8501 REST).', **here
+  )
+  flags.DEFINE_string('model', MODEL, 'Its name on the server.', **here)
+  flags.DEFINE_integer(
+    'seed',
+    0,
+    'The same seed gives the same audio.',
+    lower_bound=0,
+    upper_bound=2**31 - 1,
+    **here,
+  )
+  flags.DEFINE_list(
+    'global',
+    [],
+    'Numbers of the global vector (speaker, tags), where the model has one.',
+    **here,
+  )
+  flags.DEFINE_float('timeout_seconds', 60.0, 'For one answer.', **here)
+  flags.DEFINE_float(
+    'patience_seconds',
+    30.0,
+    'How long to ask again where a server is not there or has too much to do.',
+    **here,
+  )
+  flags.mark_flags_as_required(['input', 'output'], values)
+
+
+def main(argv: list[str], values: flags.FlagValues = flags.FLAGS) -> int:
+  """One copy; what goes wrong is a sentence -> the exit status."""
+  if len(argv) > 1:
+    raise app.UsageError(f'Not a flag: {argv[1]!r}.')
+  target = f'{values.host}:{values.port or PORTS[values.protocol]}'
   try:
-    global_ = _global(FLAGS['global'].value)
-    waveform, rate_hz = _read(FLAGS.input)
-    server = SERVERS[FLAGS.protocol](target, FLAGS.model, FLAGS.timeout_seconds)
-    voice = Voice(Asker(server, FLAGS.patience_seconds))
-    samples = copy(
-      voice, FLAGS.voice, waveform, rate_hz, FLAGS.seed, global_, FLAGS.output
+    global_ = _global(values['global'].value)
+    waveform, rate_hz = _read(values.input)
+    server = SERVERS[values.protocol](
+      target, values.model, values.timeout_seconds
     )
+    voice = Voice(Asker(server, values.patience_seconds))
+    samples = copy(
+      voice, values.voice, waveform, rate_hz, values.seed, global_,
+      values.output,
+    )  # fmt: skip
   except (_UserError, ServerError) as error:
     print(error, file=sys.stderr)
     return 1
   except OSError as error:
     print(f'--output: {error}', file=sys.stderr)
     return 1
+  except KeyboardInterrupt:
+    return 130
   seconds = samples / voice.limits.sample_rate_hz
-  print(f'{FLAGS.output}: {seconds:.2f} s', file=sys.stderr)
+  print(f'{values.output}: {seconds:.2f} s', file=sys.stderr)
   return 0
 
 
 if __name__ == '__main__':
-  flags.mark_flags_as_required(['input', 'output'])
+  define_flags(flags.FLAGS)
   app.run(main)

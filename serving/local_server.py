@@ -30,22 +30,8 @@ from tensorflow_serving.apis import (
 )
 
 from serving import local_rest
+from serving.asking import MODEL, PORTS
 from serving.local_model import Limits, LocalModel
-
-FLAGS = flags.FLAGS
-flags.DEFINE_string('model_base_path', None, 'Folder of the versions.')
-flags.DEFINE_string('model_name', 'wavenet', 'How requests call the model.')
-flags.DEFINE_string('host', '127.0.0.1', 'Address to listen on.')
-flags.DEFINE_integer('port', 8500, 'For gRPC; 0 takes a free one.')
-flags.DEFINE_integer('rest_api_port', None, 'For REST, where given.')
-flags.DEFINE_integer('computing', Limits().computing,
-                     'Requests computed at a time.', lower_bound=1)  # fmt: skip
-flags.DEFINE_integer('waiting', Limits().waiting,
-                     'Requests that may wait.', lower_bound=0)  # fmt: skip
-flags.DEFINE_integer('message_bytes', Limits().message_bytes,
-                     'The largest request.', lower_bound=1)  # fmt: skip
-flags.DEFINE_integer('threads', 0, 'Of one request; 0: as many as cores.',
-                     lower_bound=0)  # fmt: skip
 
 # gRPC and TensorFlow number their codes alike.
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -171,7 +157,7 @@ def serving(
     OSError: where a port is taken.
 
   Example:
-    with serving(LocalModel(path, 'wavenet')) as ports:
+    with serving(LocalModel(path, MODEL)) as ports:
       print(f'127.0.0.1:{ports.grpc}')
   """
   threads = model.limits.computing + model.limits.waiting + _SPARE
@@ -209,23 +195,69 @@ def serving(
     yield Ports(bound, rest_bound)
 
 
-def main(argv: list[str]) -> int:
-  del argv
+def define_flags(values: flags.FlagValues) -> None:
+  """The flags of a command, defined in `values`."""
+  usual = Limits()
+  here = {'flag_values': values}
+  flags.DEFINE_string('model_base_path', None, 'Folder of versions.', **here)
+  flags.DEFINE_string('model_name', MODEL, 'As requests call it.', **here)
+  flags.DEFINE_string('host', '127.0.0.1', 'Address to listen on.', **here)
+  flags.DEFINE_integer(
+    'port', PORTS['grpc'], 'For gRPC; 0 takes a free one.', **here
+  )
+  flags.DEFINE_integer('rest_api_port', None, 'For REST, where given.', **here)
+  flags.DEFINE_integer(
+    'computing',
+    usual.computing,
+    'Requests computed at a time.',
+    lower_bound=1,
+    **here,
+  )
+  flags.DEFINE_integer(
+    'waiting',
+    usual.waiting,
+    'Requests that may wait.',
+    lower_bound=0,
+    **here,
+  )
+  flags.DEFINE_integer(
+    'message_bytes',
+    usual.message_bytes,
+    'The largest request.',
+    lower_bound=1,
+    **here,
+  )
+  flags.DEFINE_integer(
+    'threads',
+    0,
+    'Of one request; 0: as many as cores.',
+    lower_bound=0,
+    **here,
+  )
+  flags.mark_flag_as_required('model_base_path', values)
+
+
+def main(argv: list[str], values: flags.FlagValues = flags.FLAGS) -> int:
+  """Serves until it is told to stop -> the exit status."""
+  if len(argv) > 1:
+    raise app.UsageError(f'Not a flag: {argv[1]!r}.')
   stop = threading.Event()
   for number in signal.SIGTERM, signal.SIGINT:
     signal.signal(number, lambda *_: stop.set())
   try:
     model = LocalModel(
-      pathlib.Path(FLAGS.model_base_path),
-      FLAGS.model_name,
-      Limits(FLAGS.computing, FLAGS.waiting, FLAGS.message_bytes),
-      FLAGS.threads,
+      pathlib.Path(values.model_base_path),
+      values.model_name,
+      Limits(values.computing, values.waiting, values.message_bytes),
+      values.threads,
     )
-    with serving(model, FLAGS.host, FLAGS.port, FLAGS.rest_api_port) as ports:
+    with serving(
+      model, values.host, values.port, values.rest_api_port
+    ) as ports:
       rest = f', REST on {ports.rest}' if ports.rest else ''
       print(
         f'{model.name} version {model.version}: gRPC on port {ports.grpc} of '
-        f'{FLAGS.host}{rest}.',
+        f'{values.host}{rest}.',
         flush=True,
       )
       stop.wait()
@@ -236,5 +268,5 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == '__main__':
-  flags.mark_flag_as_required('model_base_path')
+  define_flags(flags.FLAGS)
   app.run(main)

@@ -22,6 +22,7 @@ PACKAGES = {
   'grpc': 'grpcio',
   'parselmouth': 'praat_parselmouth',
   'sklearn': 'scikit_learn',
+  'yaml': 'pyyaml',
   'tensorflow_serving': 'tensorflow_serving_api',
 }
 # By path without suffix: 'wavenet_tf/signal/spectra'. A folder's `__init__`
