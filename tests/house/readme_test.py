@@ -24,12 +24,20 @@ PAGES = [
   ROOT / 'CHANGELOG.md',
 ]
 MOST_LINES = 150
-PROGRAMS = ('train_main', 'serving/client', 'benchmarks/__main__')
+PROGRAMS = (
+  'train_main',
+  'serving/client',
+  'serving/local_server',
+  'benchmarks/__main__',
+)
 # Of TensorBoard, docker, the model server and XLA.
 OTHER_FLAGS = {
   'logdir',
   'rm',
+  'batching_parameters_file',
+  'enable_batching',
   'model_config_file',
+  'xla_cpu_compilation_enabled',
   'tf_xla_persistent_cache_directory',
   'xla_cpu_enable_fast_math',
 }
