@@ -1,0 +1,9 @@
+"""How much is tried: little among the other tests, much by `make torture`."""
+
+import os
+
+LONG = os.environ.get('TORTURE') == 'long'
+
+
+def amount(short: int, long: int) -> int:
+  return long if LONG else short

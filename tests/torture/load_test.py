@@ -1,0 +1,177 @@
+"""Many clients at a time, some of them hostile: none lost, none wrong."""
+
+import random
+import threading
+import time
+from typing import NamedTuple
+
+import grpc
+import numpy as np
+import pytest
+
+from serving.asking import Asker, GrpcServer, NotNowError, ServerError
+from serving.local_model import LocalModel
+from serving.speaking import Voice
+from tests.torture import voices
+from tests.torture.amounts import amount
+from tests.torture.server_process import raw_predict, server_process
+
+SECONDS = amount(2, 120)  # For each number of clients.
+HOSTILE = 0.05
+# What a server may keep of its first busy seconds, and what it may gain in as
+# much time again.
+MOST_GAINED_MEGABYTES = amount(150, 30)
+
+
+class Utterance(NamedTuple):
+  mel: np.ndarray
+  seed: int
+  audio: np.ndarray  # As `serving_default` says it in this process.
+
+
+class Heard(NamedTuple):
+  first_seconds: float
+  whole_seconds: float
+
+
+class Crowd:
+  """Clients that ask at random until their time is over."""
+
+  def __init__(self, port, utterances, hostile):
+    self._target = f'127.0.0.1:{port}'
+    self._utterances = utterances
+    self._hostile = hostile
+    self.heard = []
+    self.refused = 0
+    self.wrong = []
+
+  def run(self, clients, seconds):
+    self._end = time.monotonic() + seconds
+    threads = [
+      threading.Thread(target=self._client, args=(number,))
+      for number in range(clients)
+    ]
+    for thread in threads:
+      thread.start()
+    for thread in threads:
+      thread.join()
+
+  def _client(self, number):
+    """Anything that is not the right answer is kept, and fails the test."""
+    generator = random.Random(number)
+    try:
+      voice = Voice(Asker(GrpcServer(self._target, 'wavenet', 60.0), 60.0))
+      with grpc.insecure_channel(self._target) as channel:
+        while time.monotonic() < self._end:
+          if generator.random() < HOSTILE:
+            self._attack(channel, generator.choice(self._hostile))
+          else:
+            self._listen(voice, generator.choice(self._utterances))
+    except Exception as error:
+      self.wrong.append(repr(error))
+
+  def _listen(self, voice, utterance):
+    begin = time.monotonic()
+    pieces, first = [], None
+    for piece in voice.speak('student', utterance.mel, utterance.seed):
+      first = first or time.monotonic() - begin
+      pieces.append(piece)
+    self.heard.append(Heard(first, time.monotonic() - begin))
+    if not np.array_equal(np.concatenate(pieces), utterance.audio):
+      self.wrong.append('other samples than alone')
+
+  def _attack(self, channel, message):
+    try:
+      raw_predict(channel, message)
+    except grpc.RpcError as error:
+      if error.code() in voices.REFUSALS:
+        self.refused += 1
+      else:
+        self.wrong.append(f'{error.code()}: {error.details()}')
+    else:
+      self.wrong.append('a hostile request was answered')
+
+
+@pytest.fixture(scope='module')
+def voice_folder(tmp_path_factory):
+  return voices.export(tmp_path_factory.mktemp('load'))
+
+
+@pytest.fixture(scope='module')
+def utterances(voice_folder):
+  model = LocalModel(voice_folder, 'wavenet')
+  generator = np.random.default_rng(1)
+  found = []
+  for seed, frames in enumerate((1, 7, 8, 24, 61, 200)):
+    mel = voices.log_mel(generator, frames)
+    inputs = {'mel': mel[None], 'seed': np.array([[seed, 0]], np.int32)}
+    audio = model.predict('serving_default', inputs)['audio'][0]
+    found.append(Utterance(mel, seed, audio))
+  model.close()
+  return found
+
+
+def test_many_clients_hear_what_one_hears(voice_folder, utterances):
+  hostile = voices.hostile_messages()
+  with server_process(voice_folder) as server:
+    megabytes = []
+    for clients in 1, 8, 32:
+      crowd = Crowd(server.ports.grpc, utterances, hostile)
+      begin = time.monotonic()
+      crowd.run(clients, SECONDS)
+      seconds = time.monotonic() - begin
+      megabytes.append(server.settled_megabytes())
+      _print(clients, crowd, seconds, megabytes[-1])
+      assert not crowd.wrong, crowd.wrong[:3]
+      assert len(crowd.heard) >= clients
+    assert crowd.refused
+    # Once more, all as before: memory is a level, not a slope.
+    Crowd(server.ports.grpc, utterances, hostile).run(32, SECONDS)
+    again = server.settled_megabytes()
+    print(f'again: {again:.0f} MB')
+    assert again - megabytes[-1] < MOST_GAINED_MEGABYTES
+    assert server.lives()
+
+
+def _print(clients, crowd, seconds, megabytes):
+  def percentiles(values):
+    found = np.percentile(values, [50, 95, 99]) * 1000
+    return ' / '.join(f'{value:.0f}' for value in found)
+
+  first, whole = zip(*crowd.heard)
+  print(
+    f'{clients} clients: {len(whole) / seconds:.1f} answers/s; ms of the first '
+    f'piece {percentiles(first)}, of the whole {percentiles(whole)} (p50 / '
+    f'p95 / p99); {crowd.refused} refused; {megabytes:.0f} MB'
+  )
+
+
+def test_one_too_many_is_told_so_and_comes_again(voice_folder, utterances):
+  """With no place to wait, clients are patient and none is lost."""
+  with server_process(voice_folder, '--computing=1', '--waiting=0') as server:
+    impatient = GrpcServer(f'127.0.0.1:{server.ports.grpc}', 'wavenet', 60.0)
+    told = []
+
+    def press():
+      for _ in range(50):
+        try:
+          Voice(Asker(impatient, 0.0))
+        except NotNowError as error:
+          told.append(str(error))
+        except ServerError as error:
+          told.append(f'wrong: {error}')
+
+    threads = [threading.Thread(target=press) for _ in range(8)]
+    for thread in threads:
+      thread.start()
+    crowd = Crowd(server.ports.grpc, utterances, voices.hostile_messages())
+    crowd.run(4, SECONDS)
+    for thread in threads:
+      thread.join()
+  assert told and all('RESOURCE_EXHAUSTED' in said for said in told)
+  assert not crowd.wrong, crowd.wrong[:3]
+  assert crowd.heard
+
+
+if __name__ == '__main__':
+  raise SystemExit(pytest.main([__file__, '-s']))
