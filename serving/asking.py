@@ -228,10 +228,9 @@ def _error_of(answer):
 
 def _sentence(details):
   """What the graph says, without where in the graph it says so."""
-  found = re.search(r'assertion failed: \[(.*?)\](\s|$)', details, re.DOTALL)
-  if found:
-    return found[1].strip()
-  return (details.strip().splitlines() or ['(no details)'])[0]
+  line = (details.strip().splitlines() or ['(no details)'])[0]
+  found = re.search(r'assertion failed: \[(.*)\]', line)
+  return found[1] if found else line
 
 
 # What a server and its client agree on without being told.

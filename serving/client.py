@@ -97,7 +97,8 @@ def copy(
   to_hz = voice.limits.sample_rate_hz
   if rate_hz != to_hz:
     waveform = soxr.resample(waveform, rate_hz, to_hz, quality='VHQ')
-  mel = voice.features(waveform)
+  # Between samples of full scale there may be more.
+  mel = voice.features(waveform.clip(-1, 1))
   pieces = voice.speak(by, mel, seed, list(global_))
   with _output(path) as file:
     _write(file, pieces, len(waveform), to_hz)

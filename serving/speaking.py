@@ -13,7 +13,7 @@ _LONGEST_PIECE_CHUNKS = 16
 
 
 class Limits(NamedTuple):
-  """What the signature `limits` of a model says."""
+  """What the signature `limits` of a model says; 0 of what it has not."""
 
   sample_rate_hz: int
   hop_samples: int
@@ -50,7 +50,9 @@ class Voice:
     self._signatures = asker.inputs()
     self._inputs('limits')
     told = self._ask('limits', {'rows': np.zeros([1], np.int32)})
-    self.limits = Limits(*(told[name][0].item() for name in Limits._fields))
+    self.limits = Limits(
+      *(told[name][0].item() if name in told else 0 for name in Limits._fields)
+    )
 
   def features(self, waveform: np.ndarray) -> np.ndarray:
     """float32 `[T]` at the model's rate, in [-1, 1] -> log-mel `[F, mels]`."""

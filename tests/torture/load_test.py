@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from serving.asking import Asker, GrpcServer, NotNowError, ServerError
-from serving.local_model import LocalModel
+from serving.local_model import Limits, LocalModel
+from serving.local_server import serving
 from serving.speaking import Voice
 from tests.torture import voices
 from tests.torture.amounts import amount
 from tests.torture.server_process import raw_predict, server_process
 
-SECONDS = amount(2, 120)  # For each number of clients.
+SECONDS = amount(1, 120)  # For each number of clients.
 HOSTILE = 0.05
 # What a server may keep of its first busy seconds, and what it may gain in as
 # much time again.
@@ -93,11 +94,6 @@ class Crowd:
 
 
 @pytest.fixture(scope='module')
-def voice_folder(tmp_path_factory):
-  return voices.export(tmp_path_factory.mktemp('load'))
-
-
-@pytest.fixture(scope='module')
 def utterances(voice_folder):
   model = LocalModel(voice_folder, 'wavenet')
   generator = np.random.default_rng(1)
@@ -148,27 +144,29 @@ def _print(clients, crowd, seconds, megabytes):
 
 def test_one_too_many_is_told_so_and_comes_again(voice_folder, utterances):
   """With no place to wait, clients are patient and none is lost."""
-  with server_process(voice_folder, '--computing=1', '--waiting=0') as server:
-    impatient = GrpcServer(f'127.0.0.1:{server.ports.grpc}', 'wavenet', 60.0)
-    told = []
+  model = LocalModel(voice_folder, 'wavenet', Limits(computing=1, waiting=0))
+  told = []
 
-    def press():
-      for _ in range(50):
-        try:
-          Voice(Asker(impatient, 0.0))
-        except NotNowError as error:
-          told.append(str(error))
-        except ServerError as error:
-          told.append(f'wrong: {error}')
+  def press(port):
+    asker = Asker(GrpcServer(f'127.0.0.1:{port}', 'wavenet', 60.0), 0.0)
+    for _ in range(50):
+      try:
+        Voice(asker)
+      except ServerError as error:
+        told.append(error)
 
-    threads = [threading.Thread(target=press) for _ in range(8)]
+  with serving(model) as ports:
+    threads = [
+      threading.Thread(target=press, args=(ports.grpc,)) for _ in range(8)
+    ]
     for thread in threads:
       thread.start()
-    crowd = Crowd(server.ports.grpc, utterances, voices.hostile_messages())
+    crowd = Crowd(ports.grpc, utterances, voices.hostile_messages())
     crowd.run(4, SECONDS)
     for thread in threads:
       thread.join()
-  assert told and all('RESOURCE_EXHAUSTED' in said for said in told)
+  assert told and all(isinstance(error, NotNowError) for error in told)
+  assert all('RESOURCE_EXHAUSTED' in str(error) for error in told)
   assert not crowd.wrong, crowd.wrong[:3]
   assert crowd.heard
 

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 
-from tests.support.miniature import miniature, random_student
+from tests.support.miniature import miniature, random_student, random_teacher
 from wavenet_tf.speaking import export as exporting
 
 CONFIG = miniature()
@@ -24,7 +24,9 @@ REFUSALS = {
 
 def export(folder: pathlib.Path) -> pathlib.Path:
   """-> a base folder with one version."""
-  exporting.export(random_student(CONFIG), CONFIG, folder)
+  exporting.export(
+    random_student(CONFIG), CONFIG, folder, random_teacher(CONFIG)
+  )
   return folder
 
 
