@@ -3,23 +3,26 @@
 An answer to `speak` is a line of JSON for each thing as soon as it is known, so
 that the page draws and plays while the voice still speaks:
 
-  {"frames": 130, "loudest": -2.1}   of the recording's log-mel: how much comes
-  {"recording": <float32>}           some of its frames
-  {"audio": <int16>}                 the next samples of the copy
-  {"copy": <float32>}                the next frames of its log-mel
-  {"end": true}                      or {"refusal": "A sentence."}
+  {"frames": 130, "bins": 80, "loudest": -2.1}   of the recording's log-mel
+  {"recording": <float32>}   some of its frames
+  {"audio": <int16>}         the next samples of the copy
+  {"copy": <float32>}        the next frames of its log-mel
+  {"end": true}              or {"refusal": "A sentence."}
 
 Numbers are little-endian, in base64.
 """
 
 import base64
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 import json
 import threading
 
 import flask
 import numpy as np
 from werkzeug.exceptions import HTTPException
+
+from serving.asking import Asker, ServerError
+from serving.speaking import Voice
 
 # A request holds its recording while it is spoken.
 _MOST_AT_ONCE = 4
@@ -38,25 +41,18 @@ _HEADERS = {
 }
 
 
-def make_app(ask: Callable, speak: Callable, model: str) -> flask.Flask:
+def make_app(
+  asker: Asker, model: str, global_: Sequence[float] = ()
+) -> flask.Flask:
   """A WSGI application.
 
   Args:
-    ask: (signature, inputs) -> outputs, all arrays by name; raises
-      `ConnectionError` with a sentence for the user.
-    speak: (by, log-mel `[F, mels]`, seed, limits) -> pieces of audio, float32
-      `[T]` in [-1, 1]; `by` is 'student' or 'teacher'; raises as `ask` does.
+    asker: of the model server.
     model: name for the page to show.
+    global_: vector of a model that has one.
   """
   app = flask.Flask(__name__, static_folder='static', static_url_path='')
   places = threading.BoundedSemaphore(_MOST_AT_ONCE)
-
-  def limits():
-    told = ask('limits', {'rows': np.zeros([1], np.int32)})
-    return {name: value[0].item() for name, value in told.items()}
-
-  def features(waveform):
-    return ask('features', {'audio': waveform[None]})['mel'][0]
 
   @app.get('/')
   def index():
@@ -64,7 +60,7 @@ def make_app(ask: Callable, speak: Callable, model: str) -> flask.Flask:
 
   @app.get('/limits')
   def tell_limits():
-    return {'model': model, **limits()}
+    return {'model': model, **Voice(asker).limits._asdict()}
 
   @app.post('/speak')
   def speak_copy():
@@ -73,11 +69,11 @@ def make_app(ask: Callable, speak: Callable, model: str) -> flask.Flask:
       flask.abort(503, f'The page speaks {_MOST_AT_ONCE} copies at once at '
                   'most. Wait until one has ended.')  # fmt: skip
     try:
-      told = limits()
-      waveform = _waveform(flask.request, told)
-      mel = features(waveform)
-      copy = _until(len(waveform), speak(by, mel, seed, told))
-      lines = _lines(mel, copy, features, told['hop_samples'])
+      voice = Voice(asker)
+      waveform = _waveform(flask.request, voice.limits)
+      mel = voice.features(waveform)
+      copy = _until(len(waveform), voice.speak(by, mel, seed, global_))
+      lines = _lines(mel, copy, voice)
       answer = flask.Response(lines, mimetype='application/x-ndjson')
     except BaseException:
       places.release()
@@ -85,7 +81,7 @@ def make_app(ask: Callable, speak: Callable, model: str) -> flask.Flask:
     answer.call_on_close(places.release)
     return answer
 
-  @app.errorhandler(ConnectionError)
+  @app.errorhandler(ServerError)
   def server_refuses(error):
     return {'refusal': str(error)}, 502
 
@@ -119,20 +115,21 @@ def _waveform(request, limits):
   if request.mimetype != 'application/octet-stream':
     flask.abort(415, f'Content-Type: found {request.mimetype or "none"}, '
                 'expected application/octet-stream.')  # fmt: skip
-  samples = limits['most_frames'] * limits['hop_samples']
+  samples = limits.most_frames * limits.hop_samples
   request.max_content_length = samples * _BYTES_OF_SAMPLE
   try:
     body = request.get_data(cache=False)
   except HTTPException as error:
     error.description = (
       'The recording is longer than '
-      f'{samples / limits["sample_rate_hz"]:.0f} s. Choose a shorter one.'
+      f'{samples / limits.sample_rate_hz:g} s. Choose a shorter one.'
     )
     raise
   if not body or len(body) % _BYTES_OF_SAMPLE:
     flask.abort(400, f'The recording: found {len(body)} bytes, expected '
                 'samples of 4 bytes each, float32.')  # fmt: skip
-  return np.frombuffer(body, '<f4')
+  # A decoder gives more than full scale between two samples of it.
+  return np.frombuffer(body, '<f4').clip(-1, 1)
 
 
 def _until(samples: int, pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
@@ -142,9 +139,11 @@ def _until(samples: int, pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     samples -= len(piece)
 
 
-def _lines(mel, copy, features, hop_samples) -> Iterator[str]:
+def _lines(mel, copy, voice) -> Iterator[str]:
   """See the top of this file."""
-  yield _line(frames=len(mel), loudest=float(mel.max()))
+  hop_samples = voice.limits.hop_samples
+  frames, bins = mel.shape
+  yield _line(frames=frames, bins=bins, loudest=float(mel.max()))
   for first in range(0, len(mel), _FRAMES_OF_LINE):
     yield _line(recording=_base64(mel[first : first + _FRAMES_OF_LINE], '<f4'))
   heard = np.zeros(0, np.float32)
@@ -156,14 +155,14 @@ def _lines(mel, copy, features, hop_samples) -> Iterator[str]:
       heard = np.concatenate([heard, piece])
       known = first + len(heard) // hop_samples - _REACH_FRAMES
       if known > told:
-        frames = features(heard)[told - first : known - first]
-        yield _line(copy=_base64(frames, '<f4'))
+        new = voice.features(heard)[told - first : known - first]
+        yield _line(copy=_base64(new, '<f4'))
         told = known
         kept = max(first, told - _REACH_FRAMES)
         heard = heard[(kept - first) * hop_samples :]
         first = kept
-    yield _line(copy=_base64(features(heard)[told - first :], '<f4'))
-  except ConnectionError as error:
+    yield _line(copy=_base64(voice.features(heard)[told - first :], '<f4'))
+  except ServerError as error:
     yield _line(refusal=str(error))
   else:
     yield _line(end=True)

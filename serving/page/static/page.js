@@ -86,7 +86,9 @@ async function begin() {
   $('about').textContent = `${limits.model}: ` +
     `${limits.sample_rate_hz.toLocaleString('en')} Hz, ` +
     `at most ${round(secondsOf(most), 0)} s`;
-  $('teacher').disabled = !limits.teacher;
+  $('student').disabled = !limits.chunk_frames;
+  $('teacher').disabled = !limits.teacher_chunk_frames;
+  if ($('student').disabled) $('teacher').checked = true;
 }
 
 /** A file, or what the microphone heard, is what will be copied. */
@@ -213,9 +215,9 @@ async function speak() {
 }
 
 /** Both on one scale of time, of hertz and of loudness. */
-function beginPictures({frames, loudest}) {
+function beginPictures({frames, bins, loudest}) {
   for (const {spectrogram} of [recording, copy]) {
-    spectrogram.begin(frames, limits, limits.silence, loudest);
+    spectrogram.begin(frames, bins, limits, loudest);
   }
   $('quietest').textContent = decibels(limits.silence);
   $('loudest').textContent = decibels(loudest);

@@ -36,15 +36,16 @@ export class Spectrogram {
   /**
    * An empty picture and its axes.
    * @param {number} total frames that will come.
-   * @param {object} limits of the server: rate, hop, range of the mel.
-   * @param {number} quietest value of the log-mel that is the darkest colour.
-   * @param {number} loudest value that is the brightest.
+   * @param {number} bins of each.
+   * @param {object} limits of the server; its silence is the darkest colour.
+   * @param {number} loudest value of the log-mel, the brightest.
    */
-  begin(total, limits, quietest, loudest) {
+  begin(total, bins, limits, loudest) {
+    const quietest = limits.silence;
     Object.assign(this, {total, quietest, loudest, frames: 0});
     this.framesOfColumn = Math.ceil(total / MOST_COLUMNS);
     this.canvas.width = Math.ceil(total / this.framesOfColumn);
-    this.canvas.height = limits.mel_bins;
+    this.canvas.height = bins;
     this.context = this.canvas.getContext('2d');
     this.#hertz(limits);
     this.#seconds(total * limits.hop_samples / limits.sample_rate_hz);
@@ -70,11 +71,12 @@ export class Spectrogram {
     this.plot.setAttribute('aria-label', sentence);
   }
 
-  #hertz({mel_bins, mel_min_hz, mel_max_hz}) {
+  #hertz({mel_min_hz, mel_max_hz}) {
+    const bins = this.canvas.height;
     const low = melOf(mel_min_hz);
-    const step = (melOf(mel_max_hz) - low) / (mel_bins + 1);
+    const step = (melOf(mel_max_hz) - low) / (bins + 1);
     // Triangle b peaks at b + 1 steps; its row is b to b + 1 of the picture.
-    const shareOf = (hertz) => ((melOf(hertz) - low) / step - 0.5) / mel_bins;
+    const shareOf = (hertz) => ((melOf(hertz) - low) / step - 0.5) / bins;
     const ticks = HERTZ.filter((f) => f >= mel_min_hz && f <= mel_max_hz);
     this.#ticks('.hertz', ticks.map((hertz) => [
       'bottom', Math.min(Math.max(shareOf(hertz), 0), 1),
