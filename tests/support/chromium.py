@@ -53,7 +53,7 @@ class Page:
         self.requests.append(told['request']['url'])
       case 'Runtime.exceptionThrown':
         self.complaints.append(told['exceptionDetails'])
-      case 'Log.entryAdded':
+      case 'Log.entryAdded' if told['entry']['level'] == 'error':
         self.complaints.append(told['entry'])
     return answer
 
@@ -72,9 +72,14 @@ class Page:
 
   def until(self, expression: str, seconds: float = 60.0) -> None:
     """Waits until an expression is true."""
+    self.wait(lambda: self.value(expression), expression, seconds)
+
+  def wait(self, happened, what: str, seconds: float = 60.0) -> None:
+    """Waits until `happened()`."""
     end = time.monotonic() + seconds
-    while not self.value(expression):
-      assert time.monotonic() < end, f'not true in {seconds} s: {expression}'
+    while not happened():
+      status = self.value("document.getElementById('status')?.textContent")
+      assert time.monotonic() < end, f'not in {seconds} s: {what}; {status}'
       time.sleep(0.05)
 
   def choose(self, selector: str, path: pathlib.Path) -> None:

@@ -74,7 +74,7 @@ function enable() {
   $('speak').disabled = !sound || busy;
   $('stop').disabled = !asking && !player;
   $('file').disabled = busy;
-  $('record').disabled = !limits || Boolean(asking);
+  $('record').disabled = Boolean(asking);
 }
 
 async function begin() {
@@ -85,7 +85,7 @@ async function begin() {
   const most = limits.most_frames * limits.hop_samples;
   $('about').textContent = `${limits.model}: ` +
     `${limits.sample_rate_hz.toLocaleString('en')} Hz, ` +
-    `at most ${round(secondsOf(most), 0)} s`;
+    `at most ${+secondsOf(most).toFixed(1)} s`;
   $('student').disabled = !limits.chunk_frames;
   $('teacher').disabled = !limits.teacher_chunk_frames;
   if ($('student').disabled) $('teacher').checked = true;
@@ -118,6 +118,7 @@ async function record() {
     $('record-label').textContent = yes ? 'Stop recording' : 'Record';
   };
   try {
+    if (!limits) await begin();
     const most = limits.most_frames * limits.hop_samples;
     await recorder.start(secondsOf(most) - 0.5, (blob) => {
       pressed(false);
@@ -196,7 +197,8 @@ async function speak() {
       ended ||= Boolean(line.end);
     }
     if (!ended) throw new Error('The answer broke off.');
-    say(`The ${by} has spoken.`);
+    say(`The ${by} has spoken ${round(secondsOf(samples), 1)} s in ` +
+      `${round((performance.now() - asked) / 1000, 1)} s.`);
   } catch (error) {
     const stopped = error.name === 'AbortError';
     say(stopped ? 'Stopped.' : error.message, !stopped);

@@ -28,7 +28,7 @@ export async function decode(blob, name, limits) {
   }
   if (sound.duration > most) {
     throw new Error(`${name}: found ${sound.duration.toFixed(1)} s, expected ` +
-      `at most ${most.toFixed(0)} s. Choose a shorter recording.`);
+      `at most ${+most.toFixed(1)} s. Choose a shorter recording.`);
   }
   const mono = new Float32Array(sound.length);
   for (let channel = 0; channel < sound.numberOfChannels; channel++) {
