@@ -24,6 +24,8 @@ class Limits(NamedTuple):
   teacher_chunk_frames: int
   teacher_state_size: int
   silence: float
+  mel_min_hz: float
+  mel_max_hz: float
 
 
 class Voice:

@@ -20,6 +20,7 @@ LIMITS = {
   'teacher_chunk_frames': TEACHER_CHUNK, 'state_size': 1,
   'teacher_state_size': 5,
 }  # fmt: skip
+MEL_LIMITS = {'silence': SILENCE, 'mel_min_hz': 0.0, 'mel_max_hz': 4000.0}
 
 
 def _specs(**shapes):
@@ -106,7 +107,8 @@ class StandInVoice(tf.Module):
   def limits(self, rows):
     told = {name: tf.zeros_like(rows) + v for name, v in LIMITS.items()}
     return told | {
-      'silence': tf.cast(tf.zeros_like(rows), tf.float32) + SILENCE
+      name: tf.cast(tf.zeros_like(rows), tf.float32) + value
+      for name, value in MEL_LIMITS.items()
     }
 
 

@@ -80,6 +80,8 @@ class Fields:
       'most_frames': self.config.most_frames,
       'most_rows': self.config.export.most_rows,
       'silence': float(self.config.silence),
+      'mel_min_hz': self.config.audio.mel_min_hz,
+      'mel_max_hz': self.config.audio.mel_max_hz,
     }
 
 
