@@ -217,20 +217,28 @@ def test_probes_ask_for_the_model(compose, container):
   assert f'{ready} ' in health and str(PORTS['rest']) in health
 
 
-def test_limits_leave_room_for_requests(compose, container):
+# Measured of voices/kathleen on the local server, with all signatures warm: its
+# idle process. Of a request: more than docs/serving.md finds.
+IDLE_GIGABYTES, REQUEST_GIGABYTES = 1.1, 0.11
+
+
+def test_limits_leave_room_for_all_requests_at_a_time(compose, container):
+  server = compose['services']['server']
   resources = container['resources']
-  requested, most = (
-    gigabytes(resources[name]['memory']) for name in ('requests', 'limits')
-  )
-  assert (
-    requested <= most == gigabytes(compose['services']['server']['mem_limit'])
-  )
+  assert gigabytes(resources['requests']['memory']) > IDLE_GIGABYTES
+  most = gigabytes(resources['limits']['memory'])
+  assert most == gigabytes(server['mem_limit'])
+  threads = [
+    int(argument.partition('=')[2])
+    for argument in server['command']
+    if 'threads=' in argument
+  ]
+  assert len(threads) == 2
+  assert most >= IDLE_GIGABYTES + sum(threads) * REQUEST_GIGABYTES
 
 
 def gigabytes(text):
-  number, unit = re.fullmatch(r'(\d+)(Gi|g)', text).groups()
-  assert unit
-  return int(number)
+  return int(re.fullmatch(r'(\d+)(?:Gi|g)', text)[1])
 
 
 if __name__ == '__main__':
