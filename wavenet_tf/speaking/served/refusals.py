@@ -109,11 +109,12 @@ def text(*parts: object) -> tf.Tensor:
   """Words and numbers, joined."""
 
   def word(part):
-    if isinstance(part, str) or (
-      tf.is_tensor(part) and part.dtype == tf.string
-    ):
+    if isinstance(part, str):
       return part
-    return tf.strings.as_string(part)
+    part = tf.convert_to_tensor(part)
+    if part.dtype == tf.string:
+      return part
+    return tf.strings.as_string(part, shortest=part.dtype.is_floating)
 
   return tf.strings.join([word(part) for part in parts])
 
