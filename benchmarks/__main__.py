@@ -27,8 +27,8 @@ flags.DEFINE_integer(
   'threads',
   None,
   'Cores of the process, to which it is pinned (default: what each table is '
-  'about: 1 for generation and input, 2 for training and distillation, first '
-  '1, then 2 for the student).',
+  'about: 1 for generation, serving and input, 2 for training and '
+  'distillation, first 1, then 2 for the student).',
   lower_bound=1,
 )
 flags.DEFINE_integer(
@@ -56,6 +56,7 @@ flags.DEFINE_list(
 _TABLES = {
   'generation': (1,),
   'student': (1, 2),
+  'serving': (1,),
   'training': (2,),
   'distillation': (2,),
   'input': (1,),

@@ -8,6 +8,7 @@ from benchmarks.tables import (
   distillation,
   generation,
   input_pipeline,
+  serving,
   student,
   training,
 )
@@ -42,6 +43,7 @@ def _lines(name, settings, training_rates) -> Lines:
   tables = {
     'generation': generation.measure,
     'student': student.measure,
+    'serving': serving.measure,
     'training': training.measure,
     'distillation': distillation.measure,
   }

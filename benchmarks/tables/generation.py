@@ -11,10 +11,10 @@ from benchmarks.measuring import (
   flops,
   harness,
   machine,
+  second_start,
 )
 from benchmarks.measuring.results import Ceiling, Figure, Lines
 from benchmarks.peers import sources
-from benchmarks.tables import second_start
 from benchmarks.tables.settings import Settings
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.networks.teacher import build_teacher

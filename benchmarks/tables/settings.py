@@ -17,6 +17,8 @@ class Settings:
     peer_python: interpreter that has what the peers import.
     stream_seconds: lengths of audio whose cost per second is compared.
     second_start: whether to compile twice through a persistent cache.
+    memory_seconds: of audio in the rows whose memory is measured; 0 measures
+      none.
   """
 
   threads: int
@@ -25,3 +27,4 @@ class Settings:
   peer_python: pathlib.Path = pathlib.Path('python3')
   stream_seconds: tuple[float, ...] = (1.0, 10.0)
   second_start: bool = True
+  memory_seconds: float = 60.0

@@ -3,7 +3,6 @@
 import dataclasses
 
 import numpy as np
-import tensorflow as tf
 
 from benchmarks.measuring import ceilings, configurations, flops, harness
 from benchmarks.measuring.results import Figure, Lines
@@ -99,25 +98,20 @@ class _Speaker:
 
   def speak(self):
     """In chunks that XLA compiled, as `generate` and `evaluate` do."""
-    _check(self._synthesizer(self._mel, [1, 2]))
-
-  def serve(self):
-    """In one pass of stock operations, as a model server does."""
-    seed = tf.constant([[1, 2]])
-    _check(self._synthesizer.synthesize(self._mel, seed).numpy())
+    check(self._synthesizer(self._mel, [1, 2]))
 
   def first_chunk(self):
-    _check(next(self._synthesizer.chunks(self._long, [1, 2])).waveform.numpy())
+    check(next(self._synthesizer.chunks(self._long, [1, 2])).waveform.numpy())
 
 
-def _check(waveform):
+def check(waveform: np.ndarray) -> None:
+  """Silence is no answer, nor are numbers that are none."""
   if not np.isfinite(waveform).all() or not waveform.any():
     raise ArithmeticError('The student said nothing.')
 
 
 def _figure(settings, name, speaker, with_peers) -> Figure:
   compile_seconds = harness.first_call_seconds(speaker.speak)
-  harness.first_call_seconds(speaker.serve)
   harness.first_call_seconds(speaker.first_chunk)
   limits = {
     f'its products at the best {dtype} rate': ceilings.Products(
@@ -136,7 +130,6 @@ def _figure(settings, name, speaker, with_peers) -> Figure:
     rivals = [*gans, *clarinets]
     contenders = {
       'ours': harness.timed(speaker.speak),
-      'served': harness.timed(speaker.serve),
       'first': harness.timed(speaker.first_chunk),
       **limits,
       **{peer.name: peer for peer in rivals},
@@ -156,10 +149,7 @@ def _figure(settings, name, speaker, with_peers) -> Figure:
         peer.compare(seconds[peer.name], ours, speaker.samples)
         for peer in rivals
       ],
-      notes={
-        'weights': speaker.weights,
-        'served samples/s': speaker.samples / harness.median(seconds['served']),
-      },
+      notes={'weights': speaker.weights},
     )
 
 

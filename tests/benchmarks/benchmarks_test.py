@@ -19,6 +19,7 @@ from benchmarks.measuring import (
   printing,
   processes,
   results,
+  second_start,
 )
 from benchmarks.measuring.flops import Product
 from benchmarks.measuring.results import Ceiling, Figure, Peer, Table
@@ -27,7 +28,6 @@ from benchmarks.tables import (
   distillation,
   generation,
   input_pipeline,
-  second_start,
   student,
   training,
 )
