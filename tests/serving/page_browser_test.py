@@ -10,7 +10,7 @@ from serving.local_server import serving
 from serving.page.__main__ import page
 from serving.speaking import Voice
 from tests.serving import stand_in_voice
-from tests.support.chromium import CHROMIUM, chromium
+from tests.serving.chromium import CHROMIUM, chromium
 from tests.support.recordings import speech_like
 
 pytestmark = [
