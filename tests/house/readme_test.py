@@ -28,6 +28,7 @@ PROGRAMS = (
   'train_main',
   'serving/client',
   'serving/local_server',
+  'serving/page/__main__',
   'benchmarks/__main__',
 )
 # Of TensorBoard, docker, the model server and XLA.
@@ -38,6 +39,7 @@ OTHER_FLAGS = {
   'enable_batching',
   'model_config_file',
   'xla_cpu_compilation_enabled',
+  'xla_gpu_compilation_enabled',
   'tf_xla_persistent_cache_directory',
   'xla_cpu_enable_fast_math',
 }

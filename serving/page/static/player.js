@@ -29,31 +29,21 @@ export class Player {
       NaN : this.#schedule();
   }
 
-  /** There is no more: what waits is played, and then `done` is called. */
-  finish(done) {
+  /** There is no more: what waits is played. */
+  finish() {
     this.#schedule();
-    const end = () => {
-      this.close();
-      done();
-    };
-    if (this.context.currentTime < this.free) {
-      this.last.onended = end;
-    } else {
-      end();
-    }
   }
 
   /** Seconds of the sound that is heard now, or null after its end. */
   position() {
-    if (this.context.state === 'closed') return null;
     const now = this.context.currentTime;
-    const [time, sample] =
-      this.played.findLast(([time]) => time <= now) ?? [now, 0];
-    return Math.min(sample / this.rate + now - time, this.samples / this.rate);
+    if (now > this.free && !this.waiting.length) return null;
+    const last = this.played.findLast(([time]) => time <= now);
+    return last ? last[1] / this.rate + now - last[0] : 0;
   }
 
   close() {
-    if (this.context.state !== 'closed') this.context.close();
+    this.context.close();
   }
 
   #schedule() {
@@ -67,7 +57,6 @@ export class Player {
       source.buffer = buffer;
       source.connect(this.context.destination);
       source.start(this.free);
-      this.last = source;
       this.played.push([this.free, this.samples]);
       this.samples += piece.length;
       this.free += buffer.duration;
