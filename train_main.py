@@ -260,7 +260,7 @@ def _system_error(error, workdir) -> str:
       f'{error.filename or workdir}: {error.strerror}; check the '
       'permissions and the free space there.'
     )
-  return f'{workdir}: {error.message.splitlines()[0]}'
+  return f'{workdir}: {error.message.splitlines()[0].rstrip(".")}.'
 
 
 if __name__ == '__main__':
