@@ -97,8 +97,9 @@ def flac_bytes(levels: np.ndarray, rate_hz: int) -> int:
 def _read(path):
   try:
     return path.read_bytes()
-  except OSError as error:
-    raise BadRecording(f'{path}: cannot be read ({error.strerror}).') from error
+  except (OSError, ValueError) as error:  # A list may name what is no name.
+    reason = getattr(error, 'strerror', error)
+    raise BadRecording(f'{path}: cannot be read ({reason}).') from error
 
 
 def _info(path, blob):
