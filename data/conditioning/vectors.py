@@ -8,7 +8,7 @@ import numpy as np
 
 from data.recordings import decoding
 from data.recordings.corpora import Utterance
-from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.configuration.errors import reason, UserError
 from wavenet_tf.configuration.files import NO_ARRAYS
 
 
@@ -28,9 +28,8 @@ def read(path: pathlib.Path) -> np.ndarray:
   try:
     vector = np.load(io.BytesIO(content), allow_pickle=False)
   except NO_ARRAYS as error:
-    reason = str(error).partition('\n')[0]
     raise decoding.BadRecording(
-      f'{path}: is no .npy file ({reason}).'
+      f'{path}: is no .npy file ({reason(error)}).'
     ) from error
   if not isinstance(vector, np.ndarray):
     raise decoding.BadRecording(f'{path}: is a .npz file, expected .npy.')

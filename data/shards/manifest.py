@@ -122,7 +122,9 @@ def read_manifest(
 
 
 def _digest(content):
-  return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+  return hashlib.sha256(
+    json.dumps(content, sort_keys=True).encode()
+  ).hexdigest()
 
 
 def _verify(path, digest):

@@ -19,7 +19,7 @@ from data.text.labels import TimedLabel, UNITS_PER_SECOND
 from data.text.linguistic import LinguisticFeatures
 from data.text.trees import Trees
 from wavenet_tf.configuration.corpus import AudioConfig
-from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.configuration.errors import reason, UserError
 from wavenet_tf.configuration.files import NO_ARRAYS, write_bytes
 
 _SHORTEST_SECONDS = 0.005
@@ -115,7 +115,7 @@ class Prosody:
       header = json.loads(str(arrays.pop('header')))
     except NO_ARRAYS as error:
       raise UserError(
-        f'{path}: is not a prosody file ({error}); run --mode=train_prosody.'
+        f'{path}: is not a prosody file ({reason(error)}); run --mode=train_prosody.'
       ) from error
     names = dict.fromkeys(name.split('.')[0] for name in arrays)
     return cls(

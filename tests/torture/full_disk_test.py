@@ -103,9 +103,9 @@ def _same_files(expected, found, patterns):
   for pattern in patterns:
     names = [p.relative_to(expected) for p in expected.glob(pattern)]
     assert names, pattern
-    assert names.sort() == [
-      p.relative_to(found) for p in found.glob(pattern)
-    ].sort()
+    assert (
+      names.sort() == [p.relative_to(found) for p in found.glob(pattern)].sort()
+    )
     for name in names:
       a, b = (folder / name for folder in (expected, found))
       if a.is_file():

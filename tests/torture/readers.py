@@ -100,7 +100,9 @@ def _read_metadata(path):
 def _make_metadata(folder):
   write_corpus(folder / 'wavs', 2)
   path = folder / 'metadata.csv'
-  path.write_text('0|Once upon a time.|Once upon a time.\n1|The end.|The end.\n')
+  path.write_text(
+    '0|Once upon a time.|Once upon a time.\n1|The end.|The end.\n'
+  )
   return path
 
 
