@@ -115,7 +115,8 @@ class Prosody:
       header = json.loads(str(arrays.pop('header')))
     except NO_ARRAYS as error:
       raise UserError(
-        f'{path}: is not a prosody file ({reason(error)}); run --mode=train_prosody.'
+        f'{path}: is not a prosody file ({reason(error)}); run '
+        '--mode=train_prosody.'
       ) from error
     names = dict.fromkeys(name.split('.')[0] for name in arrays)
     return cls(

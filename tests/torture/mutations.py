@@ -1,4 +1,4 @@
-"""What happens to files: flipped, overwritten, cut, grown, put together wrongly."""
+"""What happens to files: bits flip, parts are cut, grow, change places."""
 
 import numpy as np
 
