@@ -12,13 +12,14 @@ from data.shards.manifest import MANIFEST, read_manifest
 from tests.support.program import flags_of_miniature
 from tests.support.recordings import write_corpus
 from tests.torture import processes
+from tests.torture.amounts import amount, LONG
 from wavenet_tf.configuration.saved_config import load_config
 from wavenet_tf.learning import checkpoints
 
-_KILLS = 50 if processes.LONG else 3
+_KILLS = amount(3, 50)
 # Of one command in a row; then it may end.
-_MOST_IN_A_ROW = 6 if processes.LONG else 1
-_STEPS, _EVERY = (40, 4) if processes.LONG else (12, 4)
+_MOST_IN_A_ROW = amount(2, 6)
+_STEPS, _EVERY = amount(12, 40), 4
 _SECONDS = 600
 _TRAINED = ('teacher', 'student')
 
@@ -33,7 +34,7 @@ def _commands(corpus):
       f'--config.train_{name}.jit_compile=False',
     ]
   modes = ('train_teacher', 'train_student', 'export')
-  if not processes.LONG:
+  if not LONG:
     modes = modes[:1]
   return {'prepare': flags} | {mode: [] for mode in modes}
 
@@ -127,7 +128,7 @@ def _read_checkpoint(prefix):
 
 def _check_same(whole, workdir):
   """Bit for bit what the uninterrupted run left."""
-  for name in _TRAINED if processes.LONG else _TRAINED[:1]:
+  for name in _TRAINED if LONG else _TRAINED[:1]:
     expected, found = (
       _read_checkpoint(folder / name / f'ckpt-{_STEPS}')
       for folder in (whole, workdir)

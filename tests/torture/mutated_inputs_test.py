@@ -17,11 +17,12 @@ from data.shards.manifest import MANIFEST, read_manifest, sha256
 from tests.support.miniature import miniature
 from tests.support.recordings import speech_like, write, write_corpus
 from tests.torture import processes
+from tests.torture.amounts import amount
 from tests.torture.mutations import mutated
 from tests.torture.readers import READERS
 from wavenet_tf.configuration.errors import UserError
 
-_INPUTS = 10_000 if processes.LONG else 234
+_INPUTS = amount(234, 10_000)
 _PER_READER = -(-_INPUTS // len(READERS))
 _SECONDS = 20.0  # For one input, on a machine that does other things, too.
 _SECONDS_TO_START = 120.0
@@ -129,7 +130,7 @@ def test_a_shard_cut_at_every_byte_is_found(tmp_path):
   preparation.prepare(config, tmp_path / 'corpus', data)
   shard = data / 'train-00000.tfrecord'
   whole = shard.read_bytes()
-  every = 1 if processes.LONG else 97
+  every = amount(97, 1)
   for end in range(0, len(whole), every):
     shard.write_bytes(whole[:end])
     with pytest.raises(UserError, match='train-00000'):
@@ -141,7 +142,7 @@ def test_a_shard_cut_at_every_byte_is_found(tmp_path):
 def test_prepare_counts_and_names_what_it_leaves_out(tmp_path):
   """Mutated recordings and labels among whole ones."""
   corpus, whole = tmp_path / 'corpus', 20
-  count = 300 if processes.LONG else 20
+  count = amount(20, 300)
   write_corpus(corpus, whole)
   for n in range(count):
     suffix = ('.wav', '.flac', '.ogg', '.mp3')[n % 4]

@@ -15,8 +15,6 @@ from absl import flags as absl_flags
 
 from tests.support.program import ROOT
 
-LONG = bool(os.environ.get('TORTURE'))
-
 
 def context():
   """Of `multiprocessing`, whose processes have imported the program."""
