@@ -23,7 +23,7 @@ from modes import drawing, elsewhere, judging, learning, runs, speaking
 from wavenet_tf.configuration import presets
 from wavenet_tf.configuration.choices import LINGUISTIC
 from wavenet_tf.configuration.config import check_fields, Config
-from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.configuration.errors import reason, UserError
 from wavenet_tf.learning import allocator
 from wavenet_tf.learning.interruption import Interrupted
 
@@ -260,7 +260,7 @@ def _system_error(error, workdir) -> str:
       f'{error.filename or workdir}: {error.strerror}; check the '
       'permissions and the free space there.'
     )
-  return f'{workdir}: {error.message.splitlines()[0]}'
+  return f'{workdir}: {reason(error)}.'
 
 
 if __name__ == '__main__':

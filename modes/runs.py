@@ -132,12 +132,29 @@ class Run:
     """The names of the classifier's classes, kept beside its weights."""
     return self.workdir / 'classifier' / 'classes.json'
 
+  def classes(self) -> list[str]:
+    """The names of the classifier's classes; none where none was trained.
+
+    Raises:
+      UserError: if their file is damaged.
+    """
+    path = self.classes_path
+    if not path.exists():
+      return []
+    try:
+      found = json.loads(path.read_text('utf-8'))
+    except ValueError as error:
+      found = error
+    if isinstance(found, list) and all(isinstance(x, str) for x in found):
+      return found
+    raise UserError(
+      f'{path}: found {str(found)[:60]!r}, expected a list of names; run '
+      '--mode=train_classifier, which writes it again.'
+    )
+
   def classifier(self) -> classifier_lib.Classifier:
-    classes = []
-    if self.classes_path.exists():
-      classes = json.loads(self.classes_path.read_text('utf-8'))
     return checkpoints.load_average(
-      classifier_lib.build_classifier(self.config, max(1, len(classes))),
+      classifier_lib.build_classifier(self.config, max(1, len(self.classes()))),
       self.workdir / 'classifier',
     )
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from data.recordings import decoding
 from data.recordings.corpora import Utterance
-from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.configuration.errors import reason, UserError
+from wavenet_tf.configuration.files import NO_ARRAYS
 
 
 def read(path: pathlib.Path) -> np.ndarray:
@@ -18,24 +19,30 @@ def read(path: pathlib.Path) -> np.ndarray:
     BadRecording: naming the file and what is wrong with it.
   """
   try:
-    vector = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
+    content = path.read_bytes()
   except OSError as error:
     raise decoding.BadRecording(
       f'{path}: cannot be read ({error.strerror}); put the vector of a '
       'recording there.'
     ) from error
-  except (ValueError, EOFError) as error:
+  try:
+    vector = np.load(io.BytesIO(content), allow_pickle=False)
+  except NO_ARRAYS as error:
     raise decoding.BadRecording(
-      f'{path}: is no .npy file ({error}).'
+      f'{path}: is no .npy file ({reason(error)}).'
     ) from error
+  if not isinstance(vector, np.ndarray):
+    raise decoding.BadRecording(f'{path}: is a .npz file, expected .npy.')
   if vector.ndim != 1 or vector.dtype.kind not in 'fiu':
     raise decoding.BadRecording(
       f'{path}: holds {vector.dtype} of shape {vector.shape}, expected one row '
       'of numbers.'
     )
+  with np.errstate(over='ignore'):
+    vector = vector.astype(np.float32)
   if not np.isfinite(vector).all():
     raise decoding.BadRecording(f'{path}: holds numbers that are not finite.')
-  return vector.astype(np.float32)
+  return vector
 
 
 def channels(utterances: Sequence[Utterance]) -> int:

@@ -14,7 +14,7 @@ import soundfile
 import tensorflow as tf
 
 from data.recordings import containers
-from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.configuration.errors import reason, UserError
 from wavenet_tf.configuration.files import write_bytes
 from wavenet_tf.signal import quantization, resampling
 
@@ -97,8 +97,9 @@ def flac_bytes(levels: np.ndarray, rate_hz: int) -> int:
 def _read(path):
   try:
     return path.read_bytes()
-  except OSError as error:
-    raise BadRecording(f'{path}: cannot be read ({error.strerror}).') from error
+  except (OSError, ValueError) as error:  # A list may name what is no name.
+    said = getattr(error, 'strerror', error)
+    raise BadRecording(f'{path}: cannot be read ({said}).') from error
 
 
 def _info(path, blob):
@@ -137,10 +138,9 @@ def _decode(path):
     soundfile.LibsndfileError,
     tf.errors.OpError,
   ) as error:
-    reason = getattr(error, 'error_string', None) or str(error)
+    said = getattr(error, 'error_string', error)
     raise BadRecording(
-      f'{path}: is damaged ({reason.splitlines()[0].strip()})'
-      '; copy or record it again.'
+      f'{path}: is damaged ({reason(said)}); copy or record it again.'
     ) from error
   if samples.dtype == np.int32:
     return samples / 2.0**31, info.samplerate

@@ -32,6 +32,9 @@ class Manifest(NamedTuple):
     rejected: dictionaries `file, reason`.
     left_out: names of recordings on neither side of the split.
     shards: dictionaries `file, split, records, sha256`.
+
+  The file holds a `sha256` of all that, too; those of releases up to 0.4.0 have
+  none.
   """
 
   version: int
@@ -64,7 +67,9 @@ def make_manifest(**fields: Any) -> Manifest:
 
 
 def write_manifest(folder: pathlib.Path, manifest: Manifest) -> None:
-  write_text(folder / MANIFEST, json.dumps(manifest._asdict(), indent=1) + '\n')
+  content = manifest._asdict()
+  content['sha256'] = _digest(content)
+  write_text(folder / MANIFEST, json.dumps(content, indent=1) + '\n')
 
 
 def read_manifest(
@@ -85,8 +90,10 @@ def read_manifest(
   if not path.is_file():
     raise UserError(f'{path} does not exist; run --mode=prepare first.')
   try:
-    manifest = Manifest(**json.loads(path.read_text('utf-8')))
-  except (ValueError, TypeError, KeyError) as error:
+    content = json.loads(path.read_text('utf-8'))
+    digest = content.pop('sha256', None)
+    manifest = Manifest(**content)
+  except (ValueError, TypeError, AttributeError) as error:
     raise UserError(
       f'{path}: is not a manifest ({error}); run --mode=prepare '
       'in a new --workdir.'
@@ -95,6 +102,11 @@ def read_manifest(
     raise UserError(
       f'{path}: has version {manifest.version}, expected '
       f'{_VERSION}; run --mode=prepare in a new --workdir.'
+    )
+  if digest is not None and digest != _digest(content):
+    raise UserError(
+      f'{path} differs from what was prepared (its content does not match its '
+      'sha256); run --mode=prepare in a new --workdir.'
     )
   for field, made_with in manifest.corpus['audio'].items():
     asked = getattr(audio, field, None)
@@ -107,6 +119,12 @@ def read_manifest(
   for shard in manifest.shards if verify else ():
     _verify(folder / shard['file'], shard['sha256'])
   return manifest
+
+
+def _digest(content):
+  return hashlib.sha256(
+    json.dumps(content, sort_keys=True).encode()
+  ).hexdigest()
 
 
 def _verify(path, digest):

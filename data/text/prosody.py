@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import io
 import json
 import pathlib
-import zipfile
 
 import numpy as np
 
@@ -20,11 +19,9 @@ from data.text.labels import TimedLabel, UNITS_PER_SECOND
 from data.text.linguistic import LinguisticFeatures
 from data.text.trees import Trees
 from wavenet_tf.configuration.corpus import AudioConfig
-from wavenet_tf.configuration.errors import UserError
-from wavenet_tf.configuration.files import write_bytes
+from wavenet_tf.configuration.errors import reason, UserError
+from wavenet_tf.configuration.files import NO_ARRAYS, write_bytes
 
-# What reading a file of arrays raises where it is none.
-_NO_ARRAYS = (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile)
 _SHORTEST_SECONDS = 0.005
 
 
@@ -116,9 +113,10 @@ class Prosody:
       with np.load(path) as saved:
         arrays = {name: saved[name] for name in saved.files}
       header = json.loads(str(arrays.pop('header')))
-    except _NO_ARRAYS as error:
+    except NO_ARRAYS as error:
       raise UserError(
-        f'{path}: is not a prosody file ({error}); run --mode=train_prosody.'
+        f'{path}: is not a prosody file ({reason(error)}); run '
+        '--mode=train_prosody.'
       ) from error
     names = dict.fromkeys(name.split('.')[0] for name in arrays)
     return cls(

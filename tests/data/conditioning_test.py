@@ -230,6 +230,7 @@ def test_a_table_of_tags_that_cannot_be_used(table, words, tmp_path):
     (np.zeros((2, 2)), r'holds float64 of shape \(2, 2\), expected one row'),
     (np.array(['a']), r'holds <U1 .* expected one row of numbers'),
     (np.array([np.nan]), 'holds numbers that are not finite'),
+    (np.array([1e300]), 'holds numbers that are not finite'),  # As float32.
     (np.array([{}]), r'is no \.npy file'),
   ],
 )
@@ -237,9 +238,11 @@ def test_a_file_that_is_no_vector(array, words, tmp_path):
   np.save(tmp_path / 'a.npy', array)
   with pytest.raises(BadRecording, match=rf'a\.npy: {words}'):
     vectors.read(tmp_path / 'a.npy')
-  (tmp_path / 'b.npy').write_bytes(b'')
-  with pytest.raises(BadRecording, match=r'b\.npy: is no \.npy file'):
-    vectors.read(tmp_path / 'b.npy')
+  whole = (tmp_path / 'a.npy').read_bytes()
+  for content in b'', whole.replace(b'}', b' '):
+    (tmp_path / 'b.npy').write_bytes(content)
+    with pytest.raises(BadRecording, match=r'b\.npy: is no \.npy file'):
+      vectors.read(tmp_path / 'b.npy')
 
 
 def test_a_recording_without_its_vector_is_left_out(tmp_path):

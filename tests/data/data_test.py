@@ -191,6 +191,11 @@ def test_one_bad_file_is_named_counted_and_left_out(name, backend, tmp_path):
   assert reason in rejected['reason']
 
 
+def test_a_name_that_no_file_can_have():
+  with pytest.raises(decoding.BadRecording, match='cannot be read'):
+    decoding.load(pathlib.Path('a\0.wav'), RATE)
+
+
 def test_too_many_bad_files_stop_and_leave_nothing(tmp_path):
   corpus = write_corpus(tmp_path / 'corpus', 3)
   (corpus / 'bad.wav').write_bytes(b'text')
@@ -399,6 +404,14 @@ def test_a_missing_shard_and_a_broken_manifest(prepared, tmp_path):
     text.replace('"version": 3', '"version": 1')
   )
   with pytest.raises(UserError, match='has version 1, expected 3'):
+    read_manifest(copy, config.audio)
+  (copy / 'manifest.json').write_text(
+    text.replace('"samples": ', '"samples": 1')
+  )
+  with pytest.raises(UserError, match=r'manifest\.json differs from what was'):
+    read_manifest(copy, config.audio)
+  (copy / 'manifest.json').write_text('[]')
+  with pytest.raises(UserError, match=r'manifest\.json: is not a manifest'):
     read_manifest(copy, config.audio)
   (copy / 'manifest.json').write_text('{')
   with pytest.raises(UserError, match=r'manifest\.json: is not a manifest'):

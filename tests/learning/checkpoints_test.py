@@ -302,6 +302,13 @@ def test_no_space_leaves_what_was_there(tmp_path, monkeypatch):
   assert names_in(tmp_path) == ['checkpoint', *files_of(4, 5)]
 
 
+def test_what_a_killed_process_left_is_removed(tmp_path):
+  """A file of TensorFlow's with a random name, which would stay for ever."""
+  (tmp_path / 'ckpt.partial.data-00000-of-00001.tempstate1').write_bytes(b'a')
+  saved(layers(4, 2), tmp_path, step=4)
+  assert names_in(tmp_path) == ['checkpoint', *files_of(4)]
+
+
 def test_an_index_that_cannot_be_renamed_is_no_checkpoint(
   tmp_path, monkeypatch
 ):

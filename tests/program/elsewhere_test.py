@@ -351,7 +351,14 @@ def test_other_weights_are_refused_and_nothing_changes(
 
 def test_files_that_are_no_weights_are_refused(tmp_path):
   run = run_of(tmp_path / 'run', **MU_LAW)
-  for name, content in (('text', b'a'), ('empty', b''), ('zip', b'PK\x03\x04')):
+  np.savez(tmp_path / 'whole.npz', a=np.ones(3))
+  contents = {
+    'text': b'a',
+    'empty': b'',
+    'zip': b'PK\x03\x04',
+    'without its beginning': (tmp_path / 'whole.npz').read_bytes()[9:],
+  }
+  for name, content in contents.items():
     path = tmp_path / f'{name}.npz'
     path.write_bytes(content)
     program.refused(

@@ -8,10 +8,12 @@ import pathlib
 from absl import flags
 import pytest
 
+from modes.runs import Run
 from tests.support.miniature import miniature
 from tests.support.program import refused, run_without_space
 from tests.support.recordings import write_corpus
 import train_main
+from wavenet_tf.configuration.errors import reason, UserError
 
 PERCEPTUAL = {'distillation__style_weight': 1.0}
 FIRST = ['prepare', 'train_teacher']
@@ -119,6 +121,22 @@ def test_no_space(tmp_path):
   )
   assert str(tmp_path / 'new') in done.stderr
   assert not list(tmp_path.glob('new/*'))
+
+
+@pytest.mark.parametrize('content', ['{', '3', '["a", 1]'])
+def test_damaged_names_of_classes(content, tmp_path):
+  run = Run(miniature(), tmp_path, miniature())
+  assert run.classes() == []
+  run.classes_path.parent.mkdir()
+  run.classes_path.write_text(content)
+  with pytest.raises(UserError, match=r'classes\.json: found .* list of names'):
+    run.classes()
+
+
+def test_what_a_system_says_stands_within_a_sentence():
+  said = '{{function_node a}} x.part; No space left. [Op:Save] \nmore'
+  assert reason(OSError(said)) == 'x.part; No space left'
+  assert reason(EOFError()) == 'EOFError'
 
 
 if __name__ == '__main__':

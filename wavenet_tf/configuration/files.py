@@ -1,6 +1,26 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all; how damaged ones show."""
 
 import pathlib
+import tokenize
+import zipfile
+import zlib
+
+# What `numpy.load` raises, and reading the arrays it promised, where a file is
+# damaged: it parses Python, and unpacks what a zip file says it holds.
+NO_ARRAYS = (
+  ValueError,
+  KeyError,
+  TypeError,
+  OSError,
+  EOFError,
+  SyntaxError,
+  RuntimeError,
+  MemoryError,
+  OverflowError,
+  tokenize.TokenError,
+  zipfile.BadZipFile,
+  zlib.error,
+)
 
 
 def write_text(path: pathlib.Path, text: str) -> None:

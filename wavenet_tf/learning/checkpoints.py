@@ -7,7 +7,7 @@ from absl import logging
 import keras
 import tensorflow as tf
 
-from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.configuration.errors import reason, UserError
 from wavenet_tf.configuration.files import write_text
 from wavenet_tf.learning import tensor_file
 from wavenet_tf.learning.weights import WeightVector
@@ -62,7 +62,7 @@ def save(
     write_text(folder / 'checkpoint', newest)
   except (OSError, tf.errors.OpError) as error:
     raise UserError(
-      f'{folder}: a checkpoint cannot be written ({_first_line(error)}); free '
+      f'{folder}: a checkpoint cannot be written ({reason(error)}); free '
       'some space and run the same command again.'
     ) from error
 
@@ -167,7 +167,7 @@ def _read_newest(folder, like):
       logging.warning(
         '%s cannot be read (%s); trying the one before it.',
         path,
-        _first_line(error),
+        reason(error),
       )
   if paths:
     raise UserError(
@@ -184,8 +184,3 @@ def _checkpoints(folder):
 
 def _step(path):
   return int(path.name.split('-')[1])
-
-
-def _first_line(error):
-  lines = str(error).strip().splitlines()
-  return lines[0] if lines else type(error).__name__

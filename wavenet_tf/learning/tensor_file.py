@@ -48,6 +48,7 @@ def write(prefix: pathlib.Path, tensors: dict[str, tf.Tensor]) -> None:
   partial = prefix.with_name('ckpt.partial')
   try:
     prefix.parent.mkdir(parents=True, exist_ok=True)
+    _remove(partial)  # What a killed process left.
     with tf.device('CPU'):
       tf.raw_ops.SaveV2(
         prefix=str(partial),
@@ -58,9 +59,13 @@ def write(prefix: pathlib.Path, tensors: dict[str, tf.Tensor]) -> None:
     for suffix in reversed(_SUFFIXES):
       pathlib.Path(f'{partial}{suffix}').replace(f'{prefix}{suffix}')
   except (OSError, tf.errors.OpError):
-    for unfinished in prefix.parent.glob(f'{partial.name}*'):
-      unfinished.unlink(missing_ok=True)
+    _remove(partial)
     raise
+
+
+def _remove(partial):
+  for unfinished in partial.parent.glob(f'{partial.name}*'):
+    unfinished.unlink(missing_ok=True)
 
 
 def delete(prefix: pathlib.Path) -> None:

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 import io
 import pathlib
-import zipfile
 
 import numpy as np
 
 from wavenet_tf.configuration.errors import UserError
-from wavenet_tf.configuration.files import write_bytes
+from wavenet_tf.configuration.files import NO_ARRAYS, write_bytes
 
 
 def write(path: pathlib.Path, weights: Mapping[str, np.ndarray]) -> None:
@@ -36,7 +35,7 @@ def read(path: pathlib.Path) -> dict[str, np.ndarray]:
     raise UserError(
       f'{path} does not exist; name a .npz file of weights.'
     ) from None
-  except (ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+  except NO_ARRAYS as error:
     raise UserError(
       f'{path}: is not a .npz file of arrays that can be read; write it by '
       'numpy.savez, a name and an array a weight.'
