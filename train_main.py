@@ -6,6 +6,7 @@ python train_main.py --mode=generate --workdir=runs/voice --input=a.wav
 python train_main.py --mode=speak --workdir=runs/voice --text='Good morning.'
 """
 
+import dataclasses
 import os
 import pathlib
 import re
@@ -25,6 +26,7 @@ from wavenet_tf.configuration.choices import LINGUISTIC
 from wavenet_tf.configuration.config import check_fields, Config
 from wavenet_tf.configuration.errors import reason, UserError
 from wavenet_tf.learning import allocator
+from wavenet_tf.learning.dividing import replicas
 from wavenet_tf.learning.interruption import Interrupted
 
 _MODES = (
@@ -42,6 +44,8 @@ _MODES = (
   'export_gradients',
   'import_weights',
 )
+
+_MODES_OF_WORKERS = 'train_teacher', 'train_student', 'train_classifier'
 
 
 def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
@@ -81,6 +85,14 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
     None,
     'Folder of a run or of voices/ whose weights a new run begins with; its '
     'configuration is the default, its sizes must be the same.',
+    **here,
+  )
+  flags.DEFINE_enum(
+    'distribute',
+    replicas.NONE,
+    replicas.KINDS,
+    'Training: the devices that share each batch; multi_worker is this command '
+    'on every machine that TF_CONFIG lists, with one --workdir that all see.',
     **here,
   )
   flags.DEFINE_string(
@@ -199,6 +211,14 @@ def _request(values) -> speaking.Request:
 
 def _run(values) -> None:
   init_from = pathlib.Path(values.init_from) if values.init_from else None
+  if values.distribute == replicas.MULTI_WORKER and (
+    values.mode not in _MODES_OF_WORKERS
+  ):
+    raise UserError(
+      f'--distribute=multi_worker: found --mode={values.mode}, expected one of '
+      f'{", ".join(_MODES_OF_WORKERS)}; all others are for one machine.'
+    )
+  devices = replicas.replicas_of(values.distribute)
   run = runs.open_run(
     pathlib.Path(values.workdir),
     values.preset,
@@ -206,6 +226,7 @@ def _run(values) -> None:
     values.mode,
     init_from,
   )
+  run = dataclasses.replace(run, replicas=devices)
   {
     'all': lambda run: everything(run, values.data_dir, init_from),
     'prepare': lambda run: learning.prepare(run, values.data_dir, init_from),

@@ -17,10 +17,10 @@ from wavenet_tf.configuration.learning import TrainingConfig
 from wavenet_tf.learning import checkpoints, objectives, tensor_file
 from wavenet_tf.learning.elsewhere import stablehlo, weight_file
 from wavenet_tf.learning.elsewhere.gradients import Gradient
-from wavenet_tf.learning.weights import WeightVector
 from wavenet_tf.loading import STUDENT, TEACHER
 from wavenet_tf.networks.student import build_student
 from wavenet_tf.networks.teacher import build_teacher, Teacher
+from wavenet_tf.networks.weights import WeightVector
 
 # What a function takes, in this order.
 _ARGUMENTS = {

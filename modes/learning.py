@@ -145,14 +145,15 @@ def train_student(run: Run) -> None:
   _print_receptive_field(run, 'Student', run.config.student)
   teacher = run.teacher()
   student = starting_student(run, teacher)
-  synthesize = Synthesizer(student, run.config)
+  listener = run.listener()
   _train(
     run,
     'student',
     student,
-    run.student_objective(teacher, student, run.listener()),
-    synthesize,
+    run.student_objective(teacher, student, listener),
+    Synthesizer(student, run.config),
     _health_watch(run, teacher, student),
+    frozen=[model for model in (teacher, listener) if model],
   )
 
 
@@ -205,24 +206,27 @@ def train_classifier(run: Run) -> None:
   )
   run.seed_initial_weights(settings)
   classifier = classifier_lib.build_classifier(run.config, len(classes))
-  run.classes_path.parent.mkdir(exist_ok=True)
-  write_text(run.classes_path, json.dumps(classes) + '\n')
+  if run.replicas.is_chief:
+    run.classes_path.parent.mkdir(exist_ok=True)
+    write_text(run.classes_path, json.dumps(classes) + '\n')
   objective = objectives.classifier_objective(
     classifier, sizes.next_sample_weight
   )
-  _train(
-    run,
-    'classifier',
-    classifier,
-    objective,
-    labels=FrameLabels(sizes.labels, classifier.frame_samples),
-  )
-  measured = measure_classifier(run)
-  print(tables.table(tables.classifier_rows(measured)))
+  labels = FrameLabels(sizes.labels, classifier.frame_samples)
+  _train(run, 'classifier', classifier, objective, labels=labels)
+  if run.replicas.is_chief:
+    print(tables.table(tables.classifier_rows(measure_classifier(run))))
 
 
 def _train(
-  run, name, model, objective, synthesize=None, watch=None, **crops_as
+  run,
+  name,
+  model,
+  objective,
+  synthesize=None,
+  watch=None,
+  frozen=(),
+  **crops_as,
 ):
   """Trains one model; each checkpoint is also a sound in TensorBoard.
 
@@ -233,6 +237,7 @@ def _train(
     objective: (batch, seed) -> (loss, metrics).
     synthesize: (features, seed) -> waveform, or None where nothing speaks.
     watch: called with the step after the sound of each checkpoint, or None.
+    frozen: other models that the objective reads.
     **crops_as: see `crops.Crops`.
   """
   settings = getattr(run.config, f'train_{name}')
@@ -240,7 +245,9 @@ def _train(
   manifest = run.manifest
   # An interrupted run goes on with what was asked for now.
   run.save()
-  trainer = Trainer(model, objective, settings, run.workdir / name)
+  trainer = Trainer(
+    model, objective, settings, run.workdir / name, run.replicas, frozen
+  )
   trainer.restore()
   if trainer.steps_done >= settings.steps:
     print(f'{name.capitalize()}: {trainer.steps_done} steps done.')

@@ -22,6 +22,7 @@ from wavenet_tf.configuration.learning import TrainingConfig
 from wavenet_tf.configuration.saved_config import load_config, save_config
 from wavenet_tf.configuration.validation import existing_run, validate
 from wavenet_tf.learning import checkpoints, objectives
+from wavenet_tf.learning.dividing.replicas import ALONE, Replicas
 from wavenet_tf.networks import classifier as classifier_lib
 from wavenet_tf.networks import student as student_lib
 from wavenet_tf.networks import teacher as teacher_lib
@@ -41,6 +42,7 @@ class Run:
   config: Config
   workdir: pathlib.Path
   saved: Config  # What the folder was made with, before this command.
+  replicas: Replicas = ALONE  # Which train; the chief of several writes.
 
   @property
   def data(self) -> pathlib.Path:
@@ -125,7 +127,8 @@ class Run:
     )
 
   def save(self) -> None:
-    save_config(self.config, self.workdir / 'config.json')
+    if self.replicas.is_chief:
+      save_config(self.config, self.workdir / 'config.json')
 
   @property
   def classes_path(self) -> pathlib.Path:

@@ -159,6 +159,7 @@ def test_every_new_field_is_documented():
 def test_what_an_existing_run_may_change_is_documented():
   """As docs/voices.md says it."""
   ends = '.steps', '.checkpoint_every_steps', '.summary_every_steps'
+  ends += '.microbatches', '.recompute'
   said = {name for name in FIELDS if name.startswith('evaluate.')}
   said |= {name for name in FIELDS if name.startswith('export.')}
   said |= {name for name in FIELDS if name.endswith(ends)} | {'data.workers'}

@@ -10,10 +10,10 @@ import tensorflow as tf
 from tests.support.miniature import miniature, random_classifier, random_teacher
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.learning import checkpoints, tensor_file
-from wavenet_tf.learning.weights import WeightVector
 from wavenet_tf.networks.classifier import build_classifier
 from wavenet_tf.networks.student import build_student
 from wavenet_tf.networks.teacher import build_teacher
+from wavenet_tf.networks.weights import WeightVector
 
 VECTORS = 'weights', 'first_moment', 'second_moment', 'average'
 SCALARS = 'step', 'updates', 'bad_steps', 'skipped_steps'

@@ -244,7 +244,7 @@ def test_training_a_student_moves_nothing_but_the_student(tmp_path, eager):
   }
   for name, model in frozen.items():
     # What training leaves behind, loaded as `Run.teacher` loads it.
-    def nothing(batch, seed, model=model):
+    def nothing(batch, seed, part, model=model):
       weights = [v.value for v in model.trainable_variables]
       return 0.0 * tf.add_n([tf.reduce_sum(w) for w in weights]), {}
 

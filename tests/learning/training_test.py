@@ -47,7 +47,7 @@ def make_model():
 def objective(model):
   """A regression that draws noise from its seed."""
 
-  def loss_fn(batch, seed):
+  def loss_fn(batch, seed, part):
     noise = tf.random.stateless_normal(tf.shape(batch.levels), seed)
     error = model(batch.levels + 0.1 * noise)[:, 0] - batch.levels[:, 0]
     loss = tf.reduce_mean(error**2)
@@ -135,7 +135,7 @@ def test_a_weight_that_the_loss_does_not_see_stays(tmp_path):
   model = make_model()
   first, last = model.layers
 
-  def loss_fn(batch, seed):
+  def loss_fn(batch, seed, part):
     return tf.reduce_mean(first(batch.levels) ** 2), {}
 
   Trainer(model, loss_fn, settings(steps=3), tmp_path).run(batches())

@@ -276,7 +276,7 @@ def test_what_was_exported_comes_back(trained, tmp_path):
   settings = dataclasses.replace(run.config.train_teacher, steps=8)
   trainer = Trainer(
     model,
-    lambda batch, seed: (tf.reduce_sum(model.trainable_variables[0]), {}),
+    lambda *_: (tf.reduce_sum(model.trainable_variables[0]), {}),
     settings,
     run.workdir / 'teacher',
   )

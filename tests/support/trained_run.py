@@ -51,8 +51,8 @@ def make(workdir: pathlib.Path, **overrides) -> Config:
 def _small_weights(model):
   """An objective that needs no data."""
 
-  def objective(batch, seed):
-    del batch, seed
+  def objective(batch, seed, part):
+    del batch, seed, part
     squares = [tf.reduce_sum(tf.square(v)) for v in model.trainable_variables]
     return tf.add_n(squares), {}
 

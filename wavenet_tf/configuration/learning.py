@@ -11,6 +11,12 @@ class TrainingConfig:
 
   steps: int = 1000
   batch_size: int = 4
+  # The gradient of a batch is summed over so many parts of it, one after the
+  # other: the same gradient but for rounding, in less memory.
+  microbatches: int = 1
+  # Residual blocks are computed again in the backward pass in place of being
+  # kept: less memory, about a third more products.
+  recompute: bool = False
   crop_samples: int = 8192
   learning_rate: float = 1e-3
   warmup_steps: int = 100

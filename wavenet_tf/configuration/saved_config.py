@@ -46,6 +46,12 @@ ADDED: dict[str, object] = {
   'export.teacher': True,
   'export.compiled': False,
   'student.phase_harmonics': 0,
+  'train_teacher.microbatches': 1,
+  'train_teacher.recompute': False,
+  'train_student.microbatches': 1,
+  'train_student.recompute': False,
+  'train_classifier.microbatches': 1,
+  'train_classifier.recompute': False,
 }
 RENAMED: dict[str, str] = {}
 REMOVED: dict[str, object] = {}

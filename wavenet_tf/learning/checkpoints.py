@@ -10,7 +10,7 @@ import tensorflow as tf
 from wavenet_tf.configuration.errors import reason, UserError
 from wavenet_tf.configuration.files import write_text
 from wavenet_tf.learning import tensor_file
-from wavenet_tf.learning.weights import WeightVector
+from wavenet_tf.networks.weights import WeightVector
 
 _KEPT_CHECKPOINTS = 3
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from wavenet_tf.configuration.choices import LOG, POWER
 from wavenet_tf.configuration.learning import DistillationConfig
+from wavenet_tf.learning.dividing.parts import Part, WHOLE
 from wavenet_tf.probability.flows import FlowOutput
 from wavenet_tf.signal import spectra
 
@@ -79,6 +80,7 @@ def power_loss(
   recording: tf.Tensor,
   settings: DistillationConfig,
   sample_rate_hz: int,
+  part: Part = WHOLE,
 ) -> tf.Tensor:
   """||phi(g(z, c)) - phi(x)||^2, phi(x) = |STFT(x)|^2 (1711.10433 sec. 4.1).
 
@@ -94,6 +96,7 @@ def power_loss(
     recording: of the same conditioning, `[B, T]`.
     settings: its `power_...` fields.
     sample_rate_hz: places the bands.
+    part: of the batch, whose rows these are.
 
   Returns:
     A scalar: summed over frequencies, averaged over frames and the batch.
@@ -106,7 +109,7 @@ def power_loss(
     weights = _band_weights(ours.shape[-1], settings, sample_rate_hz)
     distance = tf.reduce_mean(tf.reduce_sum(weights * (ours - target) ** 2, -1))
     if settings.power_relative:
-      energy = tf.reduce_mean(tf.reduce_sum(weights * target**2, -1))
+      energy = part.mean(tf.reduce_mean(tf.reduce_sum(weights * target**2, -1)))
       quiet = tf.fill(tf.shape(weights), _QUIET_MAGNITUDE)
       quiet_energy = tf.reduce_sum(weights * _feature(quiet, settings) ** 2)
       distance /= tf.maximum(energy, quiet_energy)
@@ -143,7 +146,10 @@ def _band_weights(bins, settings, sample_rate_hz):
 
 
 def stft_loss(
-  waveform: tf.Tensor, recording: tf.Tensor, settings: DistillationConfig
+  waveform: tf.Tensor,
+  recording: tf.Tensor,
+  settings: DistillationConfig,
+  part: Part = WHOLE,
 ) -> tf.Tensor:
   """The multi-resolution STFT loss (1910.11480 sec. 2.2).
 
@@ -160,6 +166,7 @@ def stft_loss(
     waveform: of the student, float32 `[B, T]`.
     recording: of the same conditioning, `[B, T]`.
     settings: its `stft_...` fields.
+    part: of the batch, whose rows these are.
 
   Returns:
     A scalar.
@@ -173,10 +180,8 @@ def stft_loss(
       )
       for x in (waveform, recording)
     )
-    distance, energy = (
-      tf.reduce_sum((ours - target) ** 2),
-      tf.reduce_sum(target**2),
-    )
+    distance = part.mean(tf.reduce_sum((ours - target) ** 2))
+    energy = part.mean(tf.reduce_sum(target**2))
     quiet_energy = _QUIET_MAGNITUDE**2 * tf.cast(tf.size(target), tf.float32)
     relative = distance / tf.maximum(energy, quiet_energy)
     # A bare root has no gradient at zero.

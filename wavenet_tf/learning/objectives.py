@@ -1,7 +1,8 @@
-"""What each model minimizes: (batch, seed) -> (loss, metrics).
+"""What each model minimizes: (batch, seed, part) -> (loss, metrics).
 
 An objective is a pure function, which the training loop compiles; losses and
-metrics are scalars. Its terms are in `losses.py`.
+metrics are scalars. Its terms are in `losses.py`. The batch is always whole;
+the loss is that of a part of it, by default of all.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ import tensorflow as tf
 from wavenet_tf.configuration.choices import CLOSED_FORM
 from wavenet_tf.configuration.learning import DistillationConfig
 from wavenet_tf.learning import losses
+from wavenet_tf.learning.dividing.parts import dropout, WHOLE
 from wavenet_tf.networks.classifier import Classifier
 from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.networks.student import Student
@@ -28,8 +30,9 @@ def teacher_objective(teacher: Teacher) -> Callable:
   `context.teacher_samples` leave.
   """
 
-  def objective(batch, seed):
+  def objective(batch, seed, part=WHOLE):
     del seed  # Maximum likelihood draws nothing.
+    batch = part.of(batch)
     output = teacher.output_kind
     parameters = teacher.end_of(
       output.waveform(batch.levels),
@@ -72,15 +75,17 @@ def student_objective(
     preemphasis: of the waveforms that teacher and student see.
 
   Returns:
-    (batch, [seed, step]) -> (loss, metrics).
+    (batch, [seed, step], part) -> (loss, metrics).
   """
 
-  def objective(batch, seed):
+  def objective(batch, seed, part=WHOLE):
     share = divergence_share(settings, seed[1])
-    conditioning = Conditioning.of(batch.features, batch.global_)
-    seen = teacher.output_kind.waveform(batch.levels)
-    z = student.family.standard_noise(seen.shape, seed)
-    draws = draws_for(student, settings, seen.shape, seed)
+    shape = batch.levels.shape
+    told = Conditioning.of(batch.features, batch.global_)
+    conditioning, another = part.of(told), part.of(told.rolled())
+    seen = teacher.output_kind.waveform(part.of(batch.levels))
+    z = part.of(student.family.standard_noise(shape, seed))
+    draws = part.of(draws_for(student, settings, shape, seed), axis=1)
     output = student(z, conditioning)
     recording, waveform = (
       emphasis.de_emphasise(x, preemphasis) for x in (seen, output.waveform)
@@ -99,8 +104,10 @@ def student_objective(
       *_divergence_terms(
         settings, share, output, divergence_under, conditioning
       ),
-      *_heard_terms(settings, waveform, recording, sample_rate_hz, classifier),
-      *_contrastive_terms(settings, share, divergence_under, conditioning),
+      *_heard_terms(
+        settings, waveform, recording, sample_rate_hz, classifier, part
+      ),
+      *_contrastive_terms(settings, share, divergence_under, another),
     ):
       loss += weight * term
       metrics.update(shown)
@@ -126,13 +133,13 @@ def _divergence_terms(settings, share, output, divergence_under, conditioning):
     yield weight, loss, {'log_scale_floor_loss': loss}
 
 
-def _heard_terms(settings, waveform, recording, sample_rate_hz, classifier):
+def _heard_terms(settings, waveform, recording, rate_hz, classifier, part):
   """Losses that compare what is heard."""
   if settings.power_weight:
-    loss = losses.power_loss(waveform, recording, settings, sample_rate_hz)
+    loss = losses.power_loss(waveform, recording, settings, rate_hz, part)
     yield settings.power_weight, loss, {'power_loss': loss}
   if settings.stft_weight:
-    loss = losses.stft_loss(waveform, recording, settings)
+    loss = losses.stft_loss(waveform, recording, settings, part)
     yield settings.stft_weight, loss, {'stft_loss': loss}
   if settings.is_perceptual:
     heard = classifier.activations(waveform)
@@ -145,10 +152,10 @@ def _heard_terms(settings, waveform, recording, sample_rate_hz, classifier):
       yield settings.feature_weight, loss, {'feature_loss': loss}
 
 
-def _contrastive_terms(settings, share, divergence_under, conditioning):
+def _contrastive_terms(settings, share, divergence_under, another):
   """The same waveform and draws; only the teacher is told something else."""
   if settings.contrastive_weight:
-    kl = divergence_under(conditioning.rolled()).kl
+    kl = divergence_under(another).kl
     shown = _where_weighted(share, {'kl_under_other_conditioning': kl})
     yield -settings.contrastive_weight * share, kl, shown
 
@@ -257,19 +264,18 @@ def classifier_objective(
   thinned by dropout; without one, neither.
   """
 
-  def objective(batch, seed):
-    heard = augmentation.vary(
-      batch.levels,
-      batch.labels,
-      classifier.sizes,
-      classifier.frame_samples,
-      seed,
+  def objective(batch, seed, part=WHOLE):
+    sizes, frame = classifier.sizes, classifier.frame_samples
+    heard = part.of(
+      augmentation.vary(batch.levels, batch.labels, sizes, frame, seed)
     )
     waveform = quantization.waveform_from_levels(heard.levels)
     dropout_seed = None if seed is None else noise.another(seed)
-    output = classifier(waveform, dropout_seed)
+    thin = dropout(sizes.dropout, dropout_seed, part)
+    output = classifier(waveform, thin=thin)
     labelled = tf.cast(heard.labels >= 0, tf.float32)
-    frames = tf.maximum(tf.reduce_sum(labelled), 1.0)
+    frames = part.mean(tf.reduce_sum(labelled))
+    frames = tf.maximum(frames, 1.0 / part.count)
     entropies = tf.nn.sparse_softmax_cross_entropy_with_logits(
       tf.maximum(heard.labels, 0), output.logits
     )

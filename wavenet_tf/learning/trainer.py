@@ -6,7 +6,8 @@ that interrupted and resumed training equals uninterrupted training bit for
 bit.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+import functools
 import pathlib
 
 from absl import logging
@@ -17,6 +18,8 @@ import tqdm
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.configuration.learning import TrainingConfig
 from wavenet_tf.learning import checkpoints
+from wavenet_tf.learning.dividing.gradient import BatchGradient
+from wavenet_tf.learning.dividing.replicas import ALONE, Replicas
 from wavenet_tf.learning.interruption import Interrupted, stop_on_signal
 from wavenet_tf.learning.progress import (
   postfix,
@@ -24,7 +27,7 @@ from wavenet_tf.learning.progress import (
   StepResult,
   write_scalars,
 )
-from wavenet_tf.learning.weights import WeightVector
+from wavenet_tf.networks.weights import WeightVector
 
 _READ_METRICS_EVERY_STEPS = 10
 
@@ -34,9 +37,13 @@ class Trainer:
 
   Args:
     model: owns the variables that are trained; set before the trainer is made.
-    loss_fn: (batch, seed int32 [2]) -> (loss, metrics); pure.
+    loss_fn: (batch, seed int32 [2], part) -> (loss, metrics), of the rows of a
+      `parts.Part` of the batch; pure.
     training: schedule and rhythm.
     folder: for checkpoints and TensorBoard summaries.
+    replicas: devices that share each batch; the number of parts, theirs times
+      `training.microbatches`, divides its rows.
+    frozen: other models that the loss reads; named where replicas are several.
 
   Example:
     ```python
@@ -52,8 +59,11 @@ class Trainer:
     loss_fn: Callable,
     training: TrainingConfig,
     folder: pathlib.Path,
+    replicas: Replicas = ALONE,
+    frozen: Sequence[keras.Model] = (),
   ):
-    self._loss_fn = loss_fn
+    _check_parts(training, replicas, folder)
+    self._replicas = replicas
     self._training = training
     self._folder = folder
     self._weights = WeightVector(model.trainable_variables)
@@ -70,9 +80,21 @@ class Trainer:
       bad_steps=tf.Variable(0, dtype=tf.int64),
       skipped_steps=tf.Variable(0, dtype=tf.int64),
     )
-    self._compiled_step = tf.function(
-      self._take_step, jit_compile=training.jit_compile, autograph=False
+    self._gradient = BatchGradient(
+      loss_fn,
+      self._weights,
+      training,
+      replicas,
+      sum((m.variables for m in frozen), model.non_trainable_variables),
     )
+    compiled = functools.partial(
+      tf.function, jit_compile=training.jit_compile, autograph=False
+    )
+    if replicas.is_distributed:
+      self._update = compiled(self._update)
+      self._compiled_step = tf.function(self._take_step, autograph=False)
+    else:
+      self._compiled_step = compiled(self._take_step)
 
   @property
   def steps_done(self) -> int:
@@ -81,6 +103,7 @@ class Trainer:
   def restore(self) -> None:
     """Continues from the newest checkpoint that can be read, if any."""
     checkpoints.restore(self._folder, self._state, self._weights)
+    self._replicas.check_equal(self.steps_done, str(self._folder))
     self._weights.assign(self._weights.variable.value)
 
   def run(
@@ -96,26 +119,37 @@ class Trainer:
         writer.
 
     Raises:
-      Interrupted: on SIGINT or SIGTERM, after a checkpoint.
-      UserError: after `max_bad_steps` steps without a finite gradient.
+      Interrupted: on SIGINT or SIGTERM of any worker, after a checkpoint.
+      UserError: after `max_bad_steps` steps without a finite gradient, or where
+        another worker is gone.
     """
     training = self._training
     if self.steps_done >= training.steps:
       return
-    writer = tf.summary.create_file_writer(str(self._folder))
+    chief = self._replicas.is_chief
+    writer = tf.summary.create_noop_writer()
+    if chief:
+      writer = tf.summary.create_file_writer(str(self._folder))
     progress = tqdm.tqdm(
       total=training.steps,
       initial=self.steps_done,
       desc=self._folder.name,
       unit='step',
+      disable=not chief,
     )
-    with writer.as_default(), stop_on_signal() as stopping, progress:
+    with (
+      writer.as_default(),
+      stop_on_signal() as stopping,
+      progress,
+      self._replicas.without_a_worker(str(self._folder)),
+    ):
       speed = Speed()
       for batch in batches:
         result = self._compiled_step(batch)
         progress.update()
         step = self.steps_done
-        last = step >= training.steps or stopping()
+        stop = self._replicas.any(stopping())
+        last = step >= training.steps or stop
         summarize = last or step % training.summary_every_steps == 0
         if summarize or step % _READ_METRICS_EVERY_STEPS == 0:
           self._check(result)
@@ -124,13 +158,14 @@ class Trainer:
         if summarize:
           write_scalars(result, rate, step)
         if last or step % training.checkpoint_every_steps == 0:
-          checkpoints.save(self._folder, self._state, self._weights)
-          if not stopping():
-            on_checkpoint(step)
+          if chief:
+            checkpoints.save(self._folder, self._state, self._weights)
+            if not stop:
+              on_checkpoint(step)
           speed = Speed()  # Saving and listening are not training.
         if last:
           break
-      if stopping():
+      if stop:
         raise Interrupted(
           f'Stopped after step {step} of {training.steps}, saved; the same '
           'command continues there.'
@@ -141,13 +176,11 @@ class Trainer:
     seed = tf.stack(
       [tf.cast(self._training.seed, tf.int32), tf.cast(state.step, tf.int32)]
     )
-    with tf.GradientTape() as tape:
-      loss, metrics = self._loss_fn(batch, seed)
-    # A weight that the loss does not see stays as it is.
-    gradients = tape.gradient(
-      loss, self._weights.parts, unconnected_gradients='zero'
-    )
-    gradient = self._weights.join(gradients)
+    weights = tf.convert_to_tensor(self._weights.variable.value)
+    return self._update(*self._gradient(weights, batch, seed))
+
+  def _update(self, loss, metrics, gradient):
+    state = self._state
     [gradient], norm = tf.clip_by_global_norm(
       [gradient], self._training.clip_norm
     )
@@ -192,6 +225,16 @@ class Trainer:
         'the last checkpoint is intact. Look for damaged recordings, or start '
         'in another --workdir with a lower learning_rate or clip_norm.'
       )
+
+
+def _check_parts(training, replicas, folder):
+  parts = replicas.count * training.microbatches
+  if training.batch_size % parts:
+    raise UserError(
+      f'train_{folder.name}.batch_size: found {training.batch_size}, expected '
+      f'a multiple of {parts}, {replicas.count} replicas of '
+      f'{training.microbatches} microbatches each.'
+    )
 
 
 def _schedule(training: TrainingConfig):

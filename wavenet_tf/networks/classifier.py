@@ -1,5 +1,6 @@
 """A classifier of raw audio: what is said in each frame of 10 ms."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import keras
@@ -43,7 +44,7 @@ class Classifier(Configured, keras.Model):
   Call:
     waveform: float32 `[B, T]` in [-1, 1]; samples beyond the last whole frame
       are in no frame.
-    seed: int32 `[2]` of the dropout in training; None for none.
+    thin: the dropout of training, (frames, layer) -> frames; None for none.
     Returns `ClassifierOutput` with F = T // frame_samples. The parameters at t
     depend on x_<t, the logits of frame j on the samples before the end of frame
     j + frame_reach.
@@ -120,31 +121,21 @@ class Classifier(Configured, keras.Model):
     return tf.ensure_shape(y, [None, None, self.sizes.skip_channels])
 
   def classify(
-    self, frames: tf.Tensor, seed: tf.Tensor | None = None
+    self, frames: tf.Tensor, thin: Callable | None = None
   ) -> tf.Tensor:
     """Frames `[B, F, skip_channels]` -> logits `[B, F, classes]`."""
-    frames = self._thinned(frames, seed, 0)
+    thin = thin or (lambda frames, layer: frames)
+    frames = thin(frames, 0)
     for i, convolution in enumerate(self.frame_convolutions, 1):
-      frames = self._thinned(convolution(frames), seed, i)
+      frames = thin(convolution(frames), i)
     return self.logits(frames)
 
   def call(
-    self, waveform: tf.Tensor, seed: tf.Tensor | None = None
+    self, waveform: tf.Tensor, thin: Callable | None = None
   ) -> ClassifierOutput:
     gates = self._gates(waveform)
     return ClassifierOutput(
-      self.classify(self.pool(gates), seed), self.network.head(gates)
-    )
-
-  def _thinned(self, frames, seed, layer):
-    """Dropout of training, drawn anew for every layer."""
-    if seed is None or not self.sizes.dropout:
-      return frames
-    return tf.nn.experimental.stateless_dropout(
-      frames,
-      self.sizes.dropout,
-      tf.random.experimental.stateless_fold_in(seed, layer),
-      rng_alg='philox',
+      self.classify(self.pool(gates), thin), self.network.head(gates)
     )
 
   def activations(self, waveform: tf.Tensor) -> tf.Tensor:

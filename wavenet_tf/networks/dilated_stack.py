@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from wavenet_tf.configuration.choices import FLOAT32, GATED
 from wavenet_tf.configuration.keras_saving import registered
-from wavenet_tf.networks import convolution
+from wavenet_tf.networks import convolution, recomputation
 from wavenet_tf.networks.blocks import BlockWeights, GatedResidualBlock
 from wavenet_tf.networks.conditioning.conditioning import Encoded
 
@@ -105,8 +105,13 @@ class DilatedStack(keras.layers.Layer):
       local, bias = conditioning.local, self._bias(conditioning)
 
     def run(i, x, state):
-      told = conditioning.at_audio_rate(self._of(i, bias))
-      return self.blocks[i](x, local, told, state)
+      block = self.blocks[i]
+
+      def compute(x, local, told, state):
+        return block(x, local, conditioning.at_audio_rate(told), state)
+
+      told = self._of(i, bias)
+      return recomputation.run(block, compute, x, local, told, state)
 
     return self._run(run, x, state)
 

@@ -7,16 +7,23 @@ from wavenet_tf.configuration.config import Config, flatten
 from wavenet_tf.configuration.errors import UserError
 
 # Fields that an existing run may change without becoming another run: how long
-# and how often, what to listen to; never what is learned or from which data.
+# and how often, in which memory, what to listen to; never what is learned or
+# from which data.
 RESUMABLE_FIELDS = frozenset(
   {
     'train_teacher.steps',
+    'train_teacher.microbatches',
+    'train_teacher.recompute',
     'train_teacher.checkpoint_every_steps',
     'train_teacher.summary_every_steps',
     'train_student.steps',
+    'train_student.microbatches',
+    'train_student.recompute',
     'train_student.checkpoint_every_steps',
     'train_student.summary_every_steps',
     'train_classifier.steps',
+    'train_classifier.microbatches',
+    'train_classifier.recompute',
     'train_classifier.checkpoint_every_steps',
     'train_classifier.summary_every_steps',
     'evaluate.utterances',

@@ -23,6 +23,7 @@ def check_training(
     training,
     'steps',
     'batch_size',
+    'microbatches',
     'crop_samples',
     'learning_rate',
     'clip_norm',
@@ -38,6 +39,12 @@ def check_training(
       f'{section}.final_learning_rate_share',
       training.final_learning_rate_share,
       'a share in [0, 1]',
+    )
+  if training.batch_size % training.microbatches:
+    fail(
+      f'{section}.microbatches',
+      training.microbatches,
+      f'a divisor of {section}.batch_size = {training.batch_size}',
     )
   hop = config.audio.hop_samples
   if training.crop_samples % hop:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from wavenet_tf.learning.weights import WeightVector
+from wavenet_tf.networks.weights import WeightVector
 
 
 class Crops(NamedTuple):

@@ -54,7 +54,13 @@ class WeightVector:
     self, vector: tf.Tensor
   ) -> list[tuple[keras.Variable, tf.Tensor]]:
     """Each variable with its part of `[N]`, as `keras.StatelessScope` takes."""
-    return list(zip(self._variables, self.split(vector)))
+    return self.with_values(self.split(vector))
+
+  def with_values(
+    self, values: Sequence[tf.Tensor]
+  ) -> list[tuple[keras.Variable, tf.Tensor]]:
+    """Each variable with its value, as `keras.StatelessScope` takes."""
+    return list(zip(self._variables, values, strict=True))
 
   def by_path(self, vector: tf.Tensor) -> dict[str, tf.Tensor]:
     """The parts of `[N]` by the names of the variables, in their order."""

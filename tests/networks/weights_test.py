@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from wavenet_tf.learning.weights import WeightVector
+from wavenet_tf.networks.weights import WeightVector
 
 SHAPES = [(3, 2), (2,), (), (4, 1, 2)]
 
