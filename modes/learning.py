@@ -108,14 +108,11 @@ def train_teacher(run: Run) -> None:
   _print_receptive_field(run, 'Teacher', run.config.teacher)
   if run.config.context.cycles:
     _print_receptive_field(run, 'Context stack', run.config.context)
-  if (
-    run.config.train_teacher.steps != run.saved.train_teacher.steps
-    and (run.workdir / 'student').exists()
-  ):
+  steps, before = (c.train_teacher.steps for c in (run.config, run.saved))
+  if steps != before and (run.workdir / 'student').exists():
     raise UserError(
-      f'train_teacher.steps: found {run.config.train_teacher.steps}, but '
-      f'{run.workdir / "student"} was distilled from a teacher of '
-      f'{run.saved.train_teacher.steps} steps; remove that folder first, '
+      f'train_teacher.steps: found {steps}, but {run.workdir / "student"} was '
+      f'distilled from a teacher of {before} steps; remove that folder first, '
       'or use another --workdir.'
     )
   run.seed_initial_weights(run.config.train_teacher)
@@ -286,17 +283,17 @@ def _train(
 
 def export(run: Run) -> None:
   """A new version of the SavedModel."""
-  student = run.student() if run.config.student.flow_layers else None
-  teacher = run.teacher() if run.config.export.teacher else None
+  config = run.config
+  student = run.student() if config.student.flow_layers else None
+  teacher = run.teacher() if config.export.teacher else None
   if not student and not teacher:
     raise UserError(
-      'export.teacher: found False, and student.flow_layers is (), so there is '
-      'nothing to export; leave export.teacher True, or give flows and train '
-      'them.'
+      'export.teacher: found False, expected True, as student.flow_layers is '
+      '(), so that there is nothing else to export.'
     )
-  path = export_lib.export(student, run.config, run.workdir / 'export', teacher)
+  path = export_lib.export(student, config, run.workdir / 'export', teacher)
   print(f'SavedModel: {path}')
-  if run.config.data.highpass_hz or run.config.data.loudness_dbfs:
+  if config.data.highpass_hz or config.data.loudness_dbfs:
     print(
       'Its signature `features` hears recordings as they are: clean them first '
       '(data.highpass_hz, data.loudness_dbfs), or take `Voice.features`.'

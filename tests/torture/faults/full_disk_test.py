@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.program import flags_of_miniature
 from tests.support.recordings import write_corpus
-from tests.torture import processes
+from tests.torture.faults import processes
 
 # Bytes that become free from one try to the next.
 _STEP = 2**14 if processes.LONG else 2**18

@@ -16,10 +16,10 @@ from data.shards import preparation
 from data.shards.manifest import MANIFEST, read_manifest, sha256
 from tests.support.miniature import miniature
 from tests.support.recordings import speech_like, write, write_corpus
-from tests.torture import processes
 from tests.torture.amounts import amount
-from tests.torture.mutations import mutated
-from tests.torture.readers import READERS
+from tests.torture.faults import processes
+from tests.torture.faults.mutations import mutated
+from tests.torture.faults.readers import READERS
 from wavenet_tf.configuration.errors import UserError
 
 _INPUTS = amount(234, 10_000)

@@ -11,8 +11,8 @@ import tensorflow as tf
 from data.shards.manifest import MANIFEST, read_manifest
 from tests.support.program import flags_of_miniature
 from tests.support.recordings import write_corpus
-from tests.torture import processes
 from tests.torture.amounts import amount, LONG
+from tests.torture.faults import processes
 from wavenet_tf.configuration.saved_config import load_config
 from wavenet_tf.learning import checkpoints
 
