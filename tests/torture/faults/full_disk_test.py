@@ -10,12 +10,8 @@ import pytest
 
 from tests.support.program import flags_of_miniature
 from tests.support.recordings import write_corpus
-<<<<<<< HEAD:tests/torture/faults/full_disk_test.py
-from tests.torture.faults import processes
-=======
-from tests.torture import processes
 from tests.torture.amounts import amount, LONG
->>>>>>> 0e8e27796178261296212aad2cdec73f7a49215f:tests/torture/full_disk_test.py
+from tests.torture.faults import processes
 
 # By mode, in order: KB that become free from one try to the next.
 _MODES = {'prepare': amount(64, 16), 'train_teacher': amount(256, 64)}
