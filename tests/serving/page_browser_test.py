@@ -159,6 +159,35 @@ def test_the_microphone_is_recorded_and_copied(shown, tmp_path):
   assert not shown.complaints
 
 
+def test_a_line_shows_what_is_heard_until_it_is_stopped(shown, tmp_path):
+  soundfile.write(tmp_path / 'in.wav', speech_like(1.4), RATE)
+  choose(shown, tmp_path / 'in.wav')
+  shown.value(f'{SPEAK}.click()')
+  head = "document.querySelector('#copy .playhead')"
+  shown.until(f'!{head}.hidden && parseFloat({head}.style.left) > 5')
+  early = float(shown.value(f'{head}.style.left').removesuffix('%'))
+  shown.until(f'parseFloat({head}.style.left) > {early + 5}')
+  shown.value("document.getElementById('stop').click()")
+  shown.until(f'{head}.hidden')
+  assert shown.value("document.getElementById('stop').disabled")
+  assert not shown.complaints
+
+
+def test_the_sound_ends_by_itself(shown, tmp_path):
+  soundfile.write(tmp_path / 'in.wav', speech_like(0.5), RATE)
+  choose(shown, tmp_path / 'in.wav')
+  shown.value(f'{SPEAK}.click()')
+  spoken(shown, 'student')
+  shown.until("document.getElementById('stop').disabled")
+  # The finished files can be played again.
+  for name in 'recording', 'copy':
+    audio = f"document.querySelector('#{name} audio')"
+    shown.value(f'{audio}.play()')
+    shown.until(f'{audio}.currentTime > 0.1')
+    assert abs(shown.value(f'{audio}.duration') - 0.5) < 0.05
+  assert not shown.complaints
+
+
 @pytest.mark.parametrize(
   ('name', 'word'), [('long.wav', 'at most 1.5 s'), ('words.txt', 'decode')]
 )

@@ -156,7 +156,8 @@ async function speak() {
   let samples = 0;
   let firstSound = NaN;
   player?.close();
-  player = new Player(limits.sample_rate_hz);
+  const heard = new Player(limits.sample_rate_hz);
+  player = heard;
   asking = new AbortController();
   copy.forget();
   copy.heading.textContent = `Copy by the ${by}`;
@@ -174,7 +175,7 @@ async function speak() {
       headers: {'Content-Type': 'application/octet-stream'},
     });
     if (!answer.ok) throw new Error((await answer.json()).refusal);
-    copy.follow(() => player && player.position());
+    copy.follow(() => heard.position());
     for await (const line of linesOf(answer)) {
       if (line.refusal) throw new Error(line.refusal);
       if (line.frames) beginPictures(line);
@@ -185,7 +186,7 @@ async function speak() {
       if (line.audio) {
         const piece = numbers(line.audio, Int16Array);
         const waited = performance.now() - asked;
-        const delay = player.add(piece);
+        const delay = heard.add(piece);
         if (!pieces.length) firstSound = waited + delay;
         pieces.push(piece);
         samples += piece.length;
@@ -203,15 +204,18 @@ async function speak() {
     const stopped = error.name === 'AbortError';
     say(stopped ? 'Stopped.' : error.message, !stopped);
   }
+  asking = undefined;
+  heard.finish(() => {
+    if (player === heard) player = undefined;
+    enable();
+  });
   if (samples) {
-    player?.finish();
     $('download').href = copy.hear(wavOf(pieces, limits.sample_rate_hz));
     $('download').download = `copy_by_${by}.wav`;
     $('download').hidden = false;
     copy.spectrogram.describe(`Log-mel spectrogram of the copy, ` +
       `${round(secondsOf(samples), 1)} seconds.`);
   }
-  asking = undefined;
   enable();
   if (document.activeElement === $('stop')) $('speak').focus();
 }

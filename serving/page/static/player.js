@@ -29,24 +29,35 @@ export class Player {
       NaN : this.#schedule();
   }
 
-  /** There is no more: what waits is played. */
-  finish() {
+  /** There is no more: what waits is played, and then `done` is called. */
+  finish(done) {
     this.#schedule();
+    const end = () => {
+      this.close();
+      done();
+    };
+    if (this.context.currentTime < this.free) {
+      this.last.onended = end;
+    } else {
+      end();
+    }
   }
 
   /** Seconds of the sound that is heard now, or null after its end. */
   position() {
+    if (this.context.state === 'closed') return null;
     const now = this.context.currentTime;
-    if (now > this.free && !this.waiting.length) return null;
-    const last = this.played.findLast(([time]) => time <= now);
-    return last ? last[1] / this.rate + now - last[0] : 0;
+    const [time, sample] =
+      this.played.findLast(([time]) => time <= now) ?? [now, 0];
+    return Math.min(sample / this.rate + now - time, this.samples / this.rate);
   }
 
   close() {
-    this.context.close();
+    if (this.context.state !== 'closed') this.context.close();
   }
 
   #schedule() {
+    if (!this.waiting.length) return NaN;
     const start = Math.max(this.free, this.context.currentTime + LEAD_SECONDS);
     this.free = start;
     for (const piece of this.waiting.splice(0)) {
@@ -57,6 +68,7 @@ export class Player {
       source.buffer = buffer;
       source.connect(this.context.destination);
       source.start(this.free);
+      this.last = source;
       this.played.push([this.free, this.samples]);
       this.samples += piece.length;
       this.free += buffer.duration;
