@@ -325,9 +325,11 @@ def busy(model):
   )
   thread.start()
   begun.wait()
-  yield
-  end.set()
-  thread.join()
+  try:
+    yield
+  finally:
+    end.set()
+    thread.join()
 
 
 def until_full(client):

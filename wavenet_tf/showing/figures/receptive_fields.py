@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from wavenet_tf.configuration.config import Config
-from wavenet_tf.networks import blocks
+from wavenet_tf.networks import dilated_stack
 from wavenet_tf.networks.conditioning.conditioning import (
   Conditioning,
   UNCONDITIONED,
@@ -79,7 +79,7 @@ def dependences(teacher: Teacher) -> tuple[Dependence, Dependence]:
   stack = teacher.network.stack
   ours = [b for b in stack.blocks[:SHOWN_LAYERS] if b.projection is not None]
   first = ours[0].convolution
-  plain = blocks.DilatedStack(
+  plain = dilated_stack.DilatedStack(
     [1] * len(ours),
     stack.residual_channels,
     ours[0].gate_channels,
