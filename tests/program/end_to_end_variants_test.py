@@ -96,8 +96,8 @@ def test_a_softmax_teacher_goes_through_without_a_student(
   assert 'Student and export: none' in output
   assert not (workdir / 'export').exists()
   refused(
-    workdir, '--mode=export',
-    words=['student.flow_layers', 'no student to export'],
+    workdir, '--mode=export', '--config.export.teacher=False',
+    words=['export.teacher', 'nothing else to export'],
   )  # fmt: skip
   refused(
     workdir, '--mode=generate', f'--input={root / "corpus"}',
