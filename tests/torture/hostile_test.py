@@ -15,6 +15,8 @@ from tests.torture import voices
 from tests.torture.amounts import amount
 from tests.torture.server_process import raw_predict, server_process
 
+pytestmark = pytest.mark.medium
+
 EXAMPLES = amount(150, 2000)
 # What the first requests of each kind leave in the caches of the allocator.
 MOST_GAINED_MEGABYTES = 100

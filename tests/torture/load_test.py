@@ -20,6 +20,8 @@ from tests.torture.amounts import amount
 from tests.torture.server_process import raw_predict, server_process
 from wavenet_tf.speaking.generation import Generator
 
+pytestmark = pytest.mark.medium
+
 SECONDS = amount(1, 120)  # For each number of clients.
 HOSTILE = 0.05
 # What a server may keep of its first busy seconds, and what it may gain in as

@@ -13,6 +13,8 @@ from tests.support.recordings import write_corpus
 from tests.torture.amounts import amount, LONG
 from tests.torture.faults import processes
 
+pytestmark = pytest.mark.medium
+
 # By mode, in order: KB that become free from one try to the next.
 _MODES = {'prepare': amount(64, 16), 'train_teacher': amount(256, 64)}
 if LONG:

@@ -16,6 +16,8 @@ from tests.torture.faults import processes
 from wavenet_tf.configuration.saved_config import load_config
 from wavenet_tf.learning import checkpoints
 
+pytestmark = pytest.mark.medium
+
 _KILLS = amount(3, 50)
 # Of one command in a row; then it may end.
 _MOST_IN_A_ROW = amount(2, 6)

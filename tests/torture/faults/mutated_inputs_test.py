@@ -22,6 +22,8 @@ from tests.torture.faults.mutations import mutated
 from tests.torture.faults.readers import READERS
 from wavenet_tf.configuration.errors import UserError
 
+pytestmark = pytest.mark.medium
+
 _INPUTS = amount(234, 10_000)
 _PER_READER = -(-_INPUTS // len(READERS))
 _SECONDS = 20.0  # For one input, on a machine that does other things, too.
