@@ -111,7 +111,9 @@ class GrpcServer:
     )
     self._stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
 
-  def ask(self, signature, inputs):
+  def ask(
+    self, signature: str, inputs: dict[str, np.ndarray]
+  ) -> dict[str, np.ndarray]:
     import tensorflow as tf
     from tensorflow_serving.apis import predict_pb2
 
@@ -125,7 +127,7 @@ class GrpcServer:
       name: tf.make_ndarray(value) for name, value in answer.outputs.items()
     }
 
-  def inputs(self):
+  def inputs(self) -> dict[str, set[str]]:
     from tensorflow_serving.apis import get_model_metadata_pb2
 
     request = get_model_metadata_pb2.GetModelMetadataRequest()
@@ -158,7 +160,9 @@ class RestServer:
     self._timeout_seconds = timeout_seconds
     self._names = None
 
-  def ask(self, signature, inputs):
+  def ask(
+    self, signature: str, inputs: dict[str, np.ndarray]
+  ) -> dict[str, np.ndarray]:
     answer = self._call(
       ':predict',
       {
@@ -175,7 +179,7 @@ class RestServer:
       name: np.asarray(value, outputs[name]) for name, value in found.items()
     }
 
-  def inputs(self):
+  def inputs(self) -> dict[str, set[str]]:
     return {
       name: set(definition.get('inputs', {}))
       for name, definition in self._signatures().items()

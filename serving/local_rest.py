@@ -8,6 +8,7 @@ from http import HTTPStatus
 import http.server
 import json
 import re
+import socket
 import threading
 
 from google.protobuf import json_format
@@ -48,7 +49,9 @@ class Server(http.server.ThreadingHTTPServer):
       model.limits.computing + model.limits.waiting
     )
 
-  def process_request(self, request, client_address):
+  def process_request(
+    self, request: socket.socket, client_address: tuple[str, int]
+  ) -> None:
     self._free.acquire()
     try:
       super().process_request(request, client_address)
@@ -56,13 +59,17 @@ class Server(http.server.ThreadingHTTPServer):
       self._free.release()
       raise
 
-  def process_request_thread(self, request, client_address):
+  def process_request_thread(
+    self, request: socket.socket, client_address: tuple[str, int]
+  ) -> None:
     try:
       super().process_request_thread(request, client_address)
     finally:
       self._free.release()
 
-  def handle_error(self, request, client_address):
+  def handle_error(
+    self, request: socket.socket, client_address: tuple[str, int]
+  ) -> None:
     """Clients go away in the middle; that is no news."""
 
 

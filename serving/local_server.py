@@ -24,6 +24,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import (
   get_model_metadata_pb2,
   get_model_status_pb2,
+  model_pb2,
   model_service_pb2_grpc,
   predict_pb2,
   prediction_service_pb2_grpc,
@@ -52,7 +53,11 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
   def __init__(self, model: LocalModel):
     self._model = model
 
-  def Predict(self, request, context):
+  def Predict(
+    self,
+    request: predict_pb2.PredictRequest,
+    context: grpc.ServicerContext,
+  ) -> predict_pb2.PredictResponse:
     with _refusals(context):
       spec = request.model_spec
       check_spec(self._model, spec)
@@ -73,7 +78,11 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         answer.outputs[name].CopyFrom(tf.make_tensor_proto(value))
       return answer
 
-  def GetModelMetadata(self, request, context):
+  def GetModelMetadata(
+    self,
+    request: get_model_metadata_pb2.GetModelMetadataRequest,
+    context: grpc.ServicerContext,
+  ) -> get_model_metadata_pb2.GetModelMetadataResponse:
     with _refusals(context):
       check_spec(self._model, request.model_spec)
       if list(request.metadata_field) != ['signature_def']:
@@ -91,13 +100,17 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
   def __init__(self, model: LocalModel):
     self._model = model
 
-  def GetModelStatus(self, request, context):
+  def GetModelStatus(
+    self,
+    request: get_model_status_pb2.GetModelStatusRequest,
+    context: grpc.ServicerContext,
+  ) -> get_model_status_pb2.GetModelStatusResponse:
     with _refusals(context):
       check_spec(self._model, request.model_spec)
       return status(self._model)
 
 
-def check_spec(model, spec):
+def check_spec(model: LocalModel, spec: model_pb2.ModelSpec) -> None:
   version = spec.version.value if spec.HasField('version') else None
   model.check_name(spec.name, version, spec.version_label)
 

@@ -4,6 +4,7 @@ python -m serving.page --server=localhost:8500
 python -m serving.page --local=runs/voice/export    # starts a server, too
 """
 
+from collections.abc import Iterator
 import contextlib
 import pathlib
 import sys
@@ -32,7 +33,7 @@ class _Handler(WSGIRequestHandler):
 def page(
   target: str, model: str, host: str, port: int, timeout_seconds: float,
   patience_seconds: float, global_: list[float],
-):  # fmt: skip
+) -> Iterator[str]:  # fmt: skip
   """Answers browsers as long as the context lasts -> the address.
 
   Args:

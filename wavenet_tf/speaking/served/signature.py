@@ -65,13 +65,18 @@ class Fields:
     self.seed = Field('seed', (2,), tf.int32)
     self.first_frame = Field('first_frame', (), tf.int32)
 
-  def features(self, axis='frames', most_frames=None, example=EXAMPLE_FRAMES):
+  def features(
+    self,
+    axis: str = 'frames',
+    most_frames: int | None = None,
+    example: int = EXAMPLE_FRAMES,
+  ) -> Field:
     return Field(
       self.name, (axis, self.config.local_channels), **self.range,
       most_steps=most_frames, example=example,
     )  # fmt: skip
 
-  def constants(self):
+  def constants(self) -> dict[str, int | float]:
     audio = self.config.audio
     return {
       'sample_rate_hz': audio.sample_rate_hz,
@@ -94,7 +99,7 @@ def state_field(size: int) -> Field:
   return Field('state', (size,), least=-1e6, most=1e6)
 
 
-def refuse_off_grid(first_frame, step):
+def refuse_off_grid(first_frame: tf.Tensor, step: int) -> tf.Operation:
   fits = tf.equal(first_frame % step, 0)
   fits &= (first_frame >= 0) & (first_frame <= _MOST_FRAME)
   unfit = tf.boolean_mask(first_frame, ~fits)
