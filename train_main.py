@@ -281,6 +281,11 @@ def _system_error(error, workdir) -> str:
       f'{error.filename or workdir}: {error.strerror}; check the '
       'permissions and the free space there.'
     )
+  if isinstance(error, tf.errors.ResourceExhaustedError):
+    return (
+      f'{workdir}: {reason(error)}; free some space and run the same command '
+      'again.'
+    )
   return f'{workdir}: {reason(error)}.'
 
 

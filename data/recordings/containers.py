@@ -31,6 +31,8 @@ _FLAC_RATES_HZ = dict(
 )
 _OGG_POLYNOMIAL = 0x04C11DB7
 _OGG_END_OF_STREAM = 4
+# Formats of WAV whose frames are a number a channel: PCM, floats, "extensible".
+_WAV_SAMPLES = (1, 3, 0xFFFE)
 # Writers that cannot seek back leave these as the length of the data.
 _UNKNOWN_LENGTHS = (0, 0xFFFFFFFF)
 
@@ -97,12 +99,33 @@ def _check_wav(blob):
   while position + 8 <= len(blob):
     name, size = struct.unpack_from('<4sI', blob, position)
     present = len(blob) - position - 8
+    if name == b'fmt ' and present >= 16:
+      _check_wav_rate(blob[position + 8 :])
     if name == b'data':
       if size not in _UNKNOWN_LENGTHS and size > present:
         raise Damaged(f'it ends after {present} of {size} bytes of samples')
+      if size not in _UNKNOWN_LENGTHS:
+        _check_rest_of_wav(blob[position + 8 + size :], size % 2)
       return
     position += 8 + size + size % 2
   raise Damaged('it has no samples (no data chunk)')
+
+
+def _check_wav_rate(fmt):
+  """What a fmt chunk says of a second and of a frame is what it says twice."""
+  tag, channels, rate, of_second, of_frame, bits = struct.unpack_from(
+    '<HHIIHH', fmt
+  )
+  frame = channels * -(-bits // 8)
+  if tag in _WAV_SAMPLES and (of_frame, of_second) != (frame, rate * frame):
+    raise Damaged('its header contradicts itself about rate and channels')
+
+
+def _check_rest_of_wav(rest, padding):
+  """After the samples there are chunks, or zeros, or nothing."""
+  rest = rest[padding:].rstrip(b'\0')
+  if rest and not (rest[:4].isascii() and rest[:4].decode().isprintable()):
+    raise Damaged('more follows the samples that its header counts')
 
 
 def _check_ogg(blob):

@@ -72,6 +72,12 @@ def sample_rate_hz(path: pathlib.Path) -> int:
   return _info(path, _read(path)).samplerate
 
 
+def seconds(path: pathlib.Path) -> float:
+  """How long a file lasts, as its header states."""
+  info = _info(path, _read(path))
+  return info.frames / info.samplerate
+
+
 def write_wav(path: pathlib.Path, waveform: np.ndarray, rate_hz: int) -> None:
   """Writes 16-bit mono, a whole file or none; raises `OSError`."""
   levels = quantization.levels_from_waveform(waveform).numpy().astype(np.int16)
@@ -150,7 +156,13 @@ def _decode(path):
 def _decode_with_soundfile(info, blob):
   """-> int32 (left-justified) for PCM, else float32; `[T, channels]`."""
   dtype = 'int32' if info.subtype in _PCM_BITS else 'float32'
-  return soundfile.read(io.BytesIO(blob), dtype=dtype, always_2d=True)[0]
+  try:
+    return soundfile.read(io.BytesIO(blob), dtype=dtype, always_2d=True)[0]
+  except (MemoryError, ValueError) as error:
+    # Room is made for what the header promises, before anything is read.
+    raise containers.Damaged(
+      f'its header promises {info.frames} samples, more than fit into memory'
+    ) from error
 
 
 @functools.cache

@@ -22,6 +22,8 @@ UNITS_PER_SECOND = 10_000_000
 # missing or too much means labels of another recording.
 _TOLERANCE_SECONDS = 0.1
 _FULL_CONTEXT = re.compile(r'.+?\^.+?-(.+?)\+.+?=')
+# No count of phones, syllables or words is as long, and neither is a time.
+_ENDLESS_NUMBER = re.compile(r'\d{19}')
 _STATE = re.compile(r'(.+)\[(\d+)\]$')
 
 
@@ -123,7 +125,7 @@ def vocabularies(
 
 
 def aligned(
-  utterance: corpora.Utterance, samples: int, sample_rate_hz: int
+  utterance: corpora.Utterance, samples: float, sample_rate_hz: int
 ) -> list[TimedLabel] | None:
   """The labels of a recording; None where it has no label file.
 
@@ -181,6 +183,11 @@ def _fields(path, number, line, end):
     raise decoding.BadRecording(
       f'{path}, line {number}: found {line.strip()[:60]!r}, expected start and '
       'end in units of 100 ns and a label.'
+    )
+  if _ENDLESS_NUMBER.search(line):
+    raise decoding.BadRecording(
+      f'{path}, line {number}: holds a number of more than 18 digits, expected '
+      'times and counts; mend or remove the file.'
     )
   start, next_end = int(fields[0]), int(fields[1])
   if not end <= start < next_end:

@@ -14,7 +14,7 @@ import numpy as np
 
 from data.recordings import decoding
 from data.recordings.corpora import Utterance
-from data.text.labels import read_label_file, TimedLabel, UNITS_PER_SECOND
+from data.text.labels import aligned, TimedLabel, UNITS_PER_SECOND
 from data.text.questions import QuestionSet, read_questions
 from wavenet_tf.configuration.corpus import AudioConfig, DataConfig
 from wavenet_tf.configuration.errors import UserError
@@ -137,7 +137,9 @@ def log_seconds(label: TimedLabel) -> float:
 def fit_linguistic(
   data: DataConfig, data_dir: pathlib.Path, training: Iterable[Utterance]
 ) -> LinguisticFeatures:
-  """Scaling by the label files that can be read; the rest is left out later.
+  """Scaling by the label files that fit their recordings.
+
+  The rest is left out later.
 
   Args:
     data: may name a question file.
@@ -153,8 +155,9 @@ def fit_linguistic(
   files = []
   for utterance in training:
     try:
-      if utterance.label_path:
-        files.append(read_label_file(utterance.label_path))
+      # Not what is left out later, which may be off by any factor.
+      timed = aligned(utterance, decoding.seconds(utterance.path), 1)
+      files += [timed] if timed else []
     except decoding.BadRecording:
       continue
   if not files:

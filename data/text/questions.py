@@ -26,6 +26,7 @@ from wavenet_tf.configuration.errors import UserError
 NO_NUMBER = -1.0
 _LINE = re.compile(r'(QS|CQS)\s+("[^"]+"|\S+)\s*\{(.*)\}')
 _NUMBERS = (r'(\d+)', r'([\d\.]+)')
+_MOST_INNER_STARS = 2
 
 
 class Question(NamedTuple):
@@ -140,6 +141,11 @@ def _question(line):
   if not all(p.strip('*') for p in patterns):
     raise ValueError(f'{name!r} has an empty pattern; remove it.')
   is_numeric = kind == 'CQS'
+  if any(len(_parts(p)) - 1 > _MOST_INNER_STARS for p in patterns * is_numeric):
+    raise ValueError(
+      f'CQS {name!r} has {patterns[0][:60]!r}, expected at most '
+      f'{_MOST_INNER_STARS} * within it, as each of them may stand anywhere.'
+    )
   if is_numeric and (
     len(patterns) != 1 or sum(patterns[0].count(n) for n in _NUMBERS) != 1
   ):
@@ -156,13 +162,25 @@ def _expression(pattern, name, is_numeric):
   whole = '*' in pattern
   begins = not pattern.startswith('*') if whole else name.startswith('LL')
   ends = whole and not pattern.endswith('*')
-  escaped = re.escape(pattern.strip('*')).replace(r'\*', '.*')
-  escaped = escaped.replace(r'\?', '.')
+  first, *rest = [
+    re.escape(part).replace(r'\?', '.') for part in _parts(pattern)
+  ]
   if is_numeric:
     ends |= not whole and pattern.endswith(tuple(_NUMBERS))
+    expression = '.*'.join([first, *rest])
     for number in _NUMBERS:
-      escaped = escaped.replace(re.escape(number), number)
-  return r'\A' * begins + escaped + r'\Z' * ends
+      expression = expression.replace(re.escape(number), number)
+  else:
+    # What was found first is kept: another place for it would help none of what
+    # follows, and trying all of them would take for ever.
+    expression = first + ''.join(rf'(?>.*?{part})' for part in rest[:-1])
+    expression += ''.join(rf'.*{part}' for part in rest[-1:])
+  return r'\A' * begins + expression + r'\Z' * ends
+
+
+def _parts(pattern):
+  """What stands between the `*` of a pattern."""
+  return re.split(r'\*+', pattern.strip('*'))
 
 
 def _is_number(text):

@@ -337,6 +337,9 @@ def test_unknown_preset():
     (lambda d: d.update(format=2), 'format 2, expected 1'),
     (lambda d: d.update(format='1'), "format '1'"),
     (lambda d: d.clear(), 'missing'),
+    (lambda d: d['teacher'].update(cycles=True), r'teacher\.cycles'),
+    (lambda d: d['data'].update(workers=10**30), r'data\.workers'),
+    (lambda d: d['student'].update(flow_layers=['x']), 'flow_layers'),
   ],
 )
 def test_a_file_of_another_version(change, words, tmp_path):
@@ -347,6 +350,16 @@ def test_a_file_of_another_version(change, words, tmp_path):
   path.write_text(json.dumps(fields))
   with pytest.raises(UserError, match=words):
     load_config(path)
+
+
+@pytest.mark.parametrize(
+  'field', ['teacher.cycles', 'student.flow_layers', 'context.cycles']
+)
+def test_more_layers_than_can_be_counted_are_refused_at_once(field):
+  value = (10**9,) if field.endswith('layers') else 10**9
+  config = override(presets.preset('tiny'), {field: value})
+  with pytest.raises(UserError, match=f'{field}: .* layers, expected at most'):
+    validate.validate(config)
 
 
 def edited(path, **changes):

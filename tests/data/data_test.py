@@ -148,6 +148,27 @@ def test_no_flipped_bit_of_ogg_is_accepted(backend, tmp_path):
       load_bytes(tmp_path, 'a.ogg', bytes(flipped))
 
 
+@pytest.mark.parametrize(
+  ('at', 'value', 'words'),
+  [
+    (24, 16_000, 'contradicts itself'),  # The rate.
+    (40, 2_000, 'more follows'),  # The length of the samples.
+  ],
+)
+def test_a_header_of_wav_that_contradicts_the_rest(at, value, words, tmp_path):
+  blob = bytearray(write(tmp_path / 'whole.wav').read_bytes())
+  blob[at : at + 4] = value.to_bytes(4, 'little')
+  with pytest.raises(decoding.BadRecording, match=words):
+    load_bytes(tmp_path, 'a.wav', bytes(blob))
+
+
+def test_a_header_that_promises_more_than_memory_holds(tmp_path):
+  blob = bytearray(flac_bytes())
+  blob[21] |= 0x0F  # 2^36 samples.
+  with pytest.raises(decoding.BadRecording, match=r'a\.flac: is damaged'):
+    load_bytes(tmp_path, 'a.flac', bytes(blob))
+
+
 def with_sample(value):
   waveform = speech_like() / np.float32(32768)
   waveform[100] = value

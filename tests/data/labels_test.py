@@ -324,5 +324,13 @@ def test_beyond_the_end_of_a_recording_is_no_label(prepared):
   )
 
 
+@pytest.mark.parametrize('line', ['0 {} a', '0 1000 x^x-a+b=c@{}_2'])
+def test_a_number_without_end_is_refused(line, tmp_path):
+  path = tmp_path / 'a.lab'
+  path.write_text(line.format('1' * 5000))
+  with pytest.raises(decoding.BadRecording, match='line 1: holds a number of'):
+    labels.read_label_file(path)
+
+
 if __name__ == '__main__':
   raise SystemExit(pytest.main([__file__]))

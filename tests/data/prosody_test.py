@@ -159,5 +159,23 @@ def test_without_log_f0_there_are_durations_alone(tmp_path):
   assert example.features.shape[1] == manifest.local_channels == 6
 
 
+def test_labels_of_another_recording_scale_nothing(tmp_path):
+  """They are left out, and whatever they say of durations with them."""
+  config = miniature(
+    conditioning__local='linguistic',
+    conditioning__log_f0=False,
+    data__max_bad_share=0.5,
+  )
+  corpus, found = write_rules(tmp_path / 'corpus', 6), []
+  for name in 'whole', 'damaged':
+    manifest = preparation.prepare(config, corpus, tmp_path / name)
+    found.append((manifest.features, len(manifest.rejected)))
+    path = corpus / '1.lab'
+    *lines, last = path.read_text().splitlines()
+    start, end, label = last.split()
+    path.write_text('\n'.join([*lines, f'{start} {end}000 {label}']))
+  assert found == [(found[0][0], 0), (found[0][0], 1)]
+
+
 if __name__ == '__main__':
   raise SystemExit(pytest.main([__file__]))

@@ -117,5 +117,15 @@ def test_the_bundled_set_knows_each_phone_of_the_bundled_labels():
       assert named == ([] if expected == 'x' else [expected])
 
 
+def test_a_pattern_of_many_stars_is_answered_at_once():
+  """Where all places of all parts were tried, six of them took minutes."""
+  label = 'x^x-a+b=c@1_2/A:' + 'a' * 120
+  many = '*'.join(['a'] * 12)
+  questions = QuestionSet(f'QS "no" {{*{many}b*}}\nQS "yes" {{*{many}**}}')
+  assert questions.answers([label]).tolist() == [[0.0, 1.0]]
+  with pytest.raises(UserError, match=r'line 1: CQS .* at most 2 \* within'):
+    QuestionSet('CQS "many" {*a*b*c*@(\\d+)_*}')
+
+
 if __name__ == '__main__':
   raise SystemExit(pytest.main([__file__]))

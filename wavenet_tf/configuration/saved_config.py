@@ -16,6 +16,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import typing
 
 from wavenet_tf.configuration.config import Config, flatten, override
 from wavenet_tf.configuration.errors import UserError
@@ -72,7 +73,7 @@ def load_config(path: str | os.PathLike) -> Config:
   """
   try:
     return config_from_dict(json.loads(pathlib.Path(path).read_text('utf-8')))
-  except (ValueError, TypeError, AttributeError) as error:
+  except (ValueError, TypeError, AttributeError, RecursionError) as error:
     raise UserError(
       f'{path}: not a configuration that this release reads ({error}); use '
       'the release that wrote it, or another --workdir.'
@@ -104,10 +105,11 @@ def config_from_dict(content: dict) -> Config:
     if names:
       listed = ', '.join(sorted(names)[:3])
       raise ValueError(f'{len(names)} {problem}: {listed}')
+  kinds = _kinds(Config)
   for name, value in fields.items():
-    expected = type(defaults[name])
-    if not isinstance(value, (int, float) if expected is float else expected):
-      raise ValueError(f'{name} is {value!r}, expected {expected.__name__}')
+    if not _is_a(kinds[name], value):
+      expected = getattr(kinds[name], '__name__', kinds[name])
+      raise ValueError(f'{name} is {value!r:.60}, expected {expected}')
   return override(Config(), fields)
 
 
@@ -120,6 +122,27 @@ def _flat(content, where=''):
     else:
       flat[where + name] = tuple(value) if isinstance(value, list) else value
   return flat
+
+
+def _kinds(section, where=''):
+  """The types of all fields by dotted name, as their sections declare them."""
+  kinds = {}
+  for field in dataclasses.fields(section):
+    if dataclasses.is_dataclass(field.type):
+      kinds |= _kinds(field.type, f'{where}{field.name}.')
+    else:
+      kinds[where + field.name] = field.type
+  return kinds
+
+
+def _is_a(kind, value):
+  """Whether a field of that type holds the value; in 64 bits, if a number."""
+  if typing.get_origin(kind) is tuple:
+    (element, _) = typing.get_args(kind)
+    return isinstance(value, tuple) and all(_is_a(element, x) for x in value)
+  if isinstance(value, int) and not isinstance(value, bool):
+    return kind in (int, float) and abs(value) < 2**63
+  return type(value) is kind
 
 
 def _of_this_release(fields):

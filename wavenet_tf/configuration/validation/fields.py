@@ -9,6 +9,9 @@ from typing import Any, NoReturn
 
 from wavenet_tf.configuration.errors import UserError
 
+# Ten times those of any network of the papers.
+MOST_LAYERS = 600
+
 
 def fail(field: str, found: object, expected: object) -> NoReturn:
   raise UserError(f'{field}: found {found}, expected {expected}.')
@@ -31,6 +34,12 @@ def check_not_negative(section: str, fields: Any, *names: str) -> None:
     value = getattr(fields, name)
     if not (value >= 0 and math.isfinite(value)):
       fail(f'{section}.{name}', value, '0 or more')
+
+
+def check_layers(field: str, layers: int) -> None:
+  """Before anything counts them one by one."""
+  if layers > MOST_LAYERS:
+    fail(field, f'{layers} layers', f'at most {MOST_LAYERS}')
 
 
 def check_seed(section: str, fields: Any) -> None:

@@ -15,6 +15,7 @@ from wavenet_tf.configuration.networks import TeacherConfig
 from wavenet_tf.configuration.validation.corpus import NEW_SPEAKERS
 from wavenet_tf.configuration.validation.fields import (
   check_choice,
+  check_layers,
   check_not_negative,
   check_positive,
   fail,
@@ -34,6 +35,7 @@ def check_teacher(teacher: TeacherConfig) -> None:
     'mixture_components',
     'signal_unit',
   )
+  check_layers('teacher.cycles', teacher.cycles * teacher.layers_per_cycle)
   if teacher.kernel_size < 2:
     fail('teacher.kernel_size', teacher.kernel_size, '2 or more')
   check_choice('teacher.input', teacher.input, INPUTS)
@@ -110,6 +112,7 @@ def _check_context_sizes(config):
     'pool_samples',
     'channels',
   )
+  check_layers('context.cycles', context.cycles * context.layers_per_cycle)
   if context.kernel_size < 2:
     fail('context.kernel_size', context.kernel_size, '2 or more')
   lengths = {
@@ -208,6 +211,8 @@ def _check_classifier_sizes(sizes):
     'next_sample_weight',
     'gain_decibels',
   )
+  check_layers('classifier.cycles', sizes.cycles * sizes.layers_per_cycle)
+  check_layers('classifier.frame_layers', sizes.frame_layers)
   for field in 'dropout', 'speed_share':
     if not 0 <= getattr(sizes, field) < 1:
       fail(f'classifier.{field}', getattr(sizes, field), '0 or more, below 1')

@@ -20,6 +20,7 @@ from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.corpus import HIGHEST_F0_HZ
 from wavenet_tf.configuration.validation.fields import (
   check_choice,
+  check_layers,
   check_not_negative,
   check_positive,
   fail,
@@ -41,6 +42,7 @@ def check_student(config: Config) -> None:
     'gate_channels',
     'initial_scale',
   )
+  check_layers('student.flow_layers', sum(student.flow_layers))
   if not student.min_log_scale < student.max_log_scale:
     fail(
       'student.min_log_scale',

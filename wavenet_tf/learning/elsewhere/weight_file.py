@@ -30,7 +30,11 @@ def read(path: pathlib.Path) -> dict[str, np.ndarray]:
   """
   try:
     with np.load(path) as arrays:
-      return dict(arrays)
+      found = dict(arrays)
+    # Of a member that is no array, NumPy gives the bytes.
+    if not all(isinstance(array, np.ndarray) for array in found.values()):
+      raise ValueError('not all of it are arrays')
+    return found
   except FileNotFoundError:
     raise UserError(
       f'{path} does not exist; name a .npz file of weights.'
