@@ -4,12 +4,15 @@ import contextlib
 import json
 import os
 import pathlib
+import select
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 
 CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
+_PATIENCE_SECONDS = 60.0
 
 
 class Page:
@@ -18,6 +21,7 @@ class Page:
   def __init__(self, commands, answers):
     self._commands, self._answers = commands, answers
     self._number = 0
+    self._unread = b''
     self._session = {}
     self.requests = []  # Addresses of all that it asked for.
     self.complaints = []  # Errors of scripts and of the console.
@@ -33,8 +37,7 @@ class Page:
     self._number += 1
     message = {'id': self._number, 'method': method, 'params': parameters}
     text = json.dumps(message | self._session)
-    self._commands.write(text.encode() + b'\0')
-    self._commands.flush()
+    os.write(self._commands, text.encode() + b'\0')
     while True:
       answer = self._next()
       if answer.get('id') == self._number:
@@ -42,10 +45,13 @@ class Page:
         return answer['result']
 
   def _next(self):
-    text = bytearray()
-    while (byte := self._answers.read(1)) != b'\0':
-      assert byte, 'Chromium ended'
-      text += byte
+    while b'\0' not in self._unread:
+      ready, _, _ = select.select([self._answers], [], [], _PATIENCE_SECONDS)
+      assert ready, f'Chromium said nothing for {_PATIENCE_SECONDS} s'
+      some = os.read(self._answers, 2**16)
+      assert some, 'Chromium ended'
+      self._unread += some
+    text, _, self._unread = self._unread.partition(b'\0')
     answer = json.loads(text)
     told = answer.get('params', {})
     match answer.get('method'):
@@ -130,13 +136,14 @@ def chromium(*flags: str):
         f'--user-data-dir={profile}', *flags, 'about:blank',
       ],
       preexec_fn=pipes, close_fds=False, stdout=subprocess.DEVNULL,
-      stderr=subprocess.DEVNULL,
+      stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     os.close(to_browser)
     os.close(from_browser)
-    with open(commands, 'wb') as commands_, open(answers, 'rb') as answers_:
-      try:
-        yield Page(commands_, answers_)
-      finally:
-        process.kill()
-        process.wait()
+    try:
+      yield Page(commands, answers)
+    finally:
+      os.killpg(process.pid, signal.SIGKILL)
+      process.wait()
+      os.close(commands)
+      os.close(answers)
