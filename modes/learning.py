@@ -216,14 +216,7 @@ def train_classifier(run: Run) -> None:
 
 
 def _train(
-  run,
-  name,
-  model,
-  objective,
-  synthesize=None,
-  watch=None,
-  frozen=(),
-  **crops_as,
+  run, name, model, objective, synthesize=None, watch=None, frozen=(), **crops
 ):
   """Trains one model; each checkpoint is also a sound in TensorBoard.
 
@@ -231,11 +224,11 @@ def _train(
     run: of this command.
     name: of the model's folder and of its section of the configuration.
     model: whose variables exist.
-    objective: (batch, seed) -> (loss, metrics).
+    objective: (batch, seed, part) -> (loss, metrics).
     synthesize: (features, seed) -> waveform, or None where nothing speaks.
     watch: called with the step after the sound of each checkpoint, or None.
     frozen: other models that the objective reads.
-    **crops_as: see `crops.Crops`.
+    **crops: see `crops.Crops`.
   """
   settings = getattr(run.config, f'train_{name}')
   # A command that the data refuses leaves the run as it was.
@@ -252,7 +245,7 @@ def _train(
   batches = training_batches(
     run.data,
     manifest,
-    Crops(run.config, settings.crop_samples, **crops_as),
+    Crops(run.config, settings.crop_samples, **crops),
     batch_size=settings.batch_size,
     seed=settings.seed,
     start_step=trainer.steps_done,
