@@ -1,7 +1,7 @@
 # make demo      the main job on the bundled corpus, from nothing
 # make test      the tests, from nothing
 # make test-all  the same, and what repeats a law at another size
-# make torture   load and hostile requests for many minutes, on loopback
+# make torture   load, hostile requests, kills, damaged files, full disks
 # PYTHON=python3.13 takes the second lock of requirements.txt.
 
 PYTHON ?= python3
