@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator
 import contextlib
 import os
 import pathlib
-import struct
 import sys
 from typing import BinaryIO
+import wave
 
 from absl import app, flags
 import numpy as np
@@ -68,25 +68,17 @@ def _output(path: str) -> Iterator[BinaryIO]:
     partial.unlink(missing_ok=True)
 
 
-def _header(samples: int, rate_hz: int) -> bytes:
-  """Of a 16-bit WAV with one channel."""
-  size = 2 * samples
-  return struct.pack(
-    '<4sI4s4sIHHIIHH4sI', b'RIFF', 36 + size, b'WAVE', b'fmt ', 16, 1, 1,
-    rate_hz, 2 * rate_hz, 2, 16, b'data', size,
-  )  # fmt: skip
-
-
 def _write(
   file: BinaryIO, pieces: Iterable[np.ndarray], samples: int, rate_hz: int
 ) -> None:
   """A WAV whose header says how long it is before it is spoken."""
-  file.write(_header(samples, rate_hz))
-  for piece in pieces:
-    piece = np.rint(piece[:samples].clip(-1, 1) * 32767)
-    file.write(piece.astype('<i2').tobytes())
-    file.flush()
-    samples -= len(piece)
+  with wave.open(file, 'wb') as wav:
+    wav.setparams((1, 2, rate_hz, samples, 'NONE', ''))
+    for piece in pieces:
+      piece = np.rint(piece[:samples].clip(-1, 1) * 32767)
+      wav.writeframesraw(piece.astype('<i2').tobytes())
+      file.flush()
+      samples -= len(piece)
 
 
 def copy(

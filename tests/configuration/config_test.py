@@ -156,12 +156,11 @@ def test_a_running_phase_needs_something_that_tells_f0(local):
 
 
 def test_linguistic_features_with_log_f0_tell_it():
-  validate.validate(
-    override(
-      presets.preset('tiny'),
-      {'conditioning.local': 'linguistic', 'student.phase_harmonics': 2},
-    )
+  config = override(
+    presets.preset('tiny'),
+    {'conditioning.local': 'linguistic', 'student.phase_harmonics': 2},
   )
+  assert validate.validate(config) is config
 
 
 @pytest.mark.parametrize('split', ['speaker', 'speaker_and_index'])

@@ -8,13 +8,14 @@ gradient passes through a strategy, so a checkpoint knows nothing of it.
 
 from collections.abc import Callable, Iterator
 import contextlib
+import functools
 import json
 import os
 from typing import Any
 
 import tensorflow as tf
 
-from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.configuration.errors import reason, UserError
 
 NONE, MIRRORED, MULTI_WORKER, TPU = 'none', 'mirrored', 'multi_worker', 'tpu'
 KINDS = NONE, MIRRORED, MULTI_WORKER, TPU
@@ -103,16 +104,13 @@ class Replicas:
       )
 
   def _mean_of_workers(self, numbers):
-    numbers = tf.constant(numbers, tf.float64)
-    return self._reduce(numbers)
+    return self._mean(tf.constant(numbers, tf.float64))
 
-  @property
-  def _reduce(self):
-    if not hasattr(self, '_reduced'):
-      self._reduced = tf.function(
-        lambda x: self.run(lambda index, mean: mean(x)), autograph=False
-      )
-    return self._reduced
+  @functools.cached_property
+  def _mean(self):
+    return tf.function(
+      lambda x: self.run(lambda index, mean: mean(x)), autograph=False
+    )
 
   @contextlib.contextmanager
   def without_a_worker(self, where: str) -> Iterator[None]:
@@ -122,10 +120,10 @@ class Replicas:
     except tf.errors.OpError as error:
       if self.workers == 1:
         raise
-      line = (error.message or type(error).__name__).splitlines()[0]
       raise UserError(
-        f'{where}: another worker is gone ({line[:200]}); start the same '
-        'command on all workers again: it continues from the last checkpoint.'
+        f'{where}: another worker is gone ({reason(error)[:200]}); start the '
+        'same command on all workers again: it continues from the last '
+        'checkpoint.'
       ) from error
 
 
@@ -181,7 +179,7 @@ def _tpu_strategy():
     resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect()
   except (ValueError, tf.errors.OpError) as error:
     raise UserError(
-      f'--distribute=tpu: no TPU is found ({str(error).splitlines()[0]}); '
+      f'--distribute=tpu: no TPU is found ({reason(error)}); '
       'start this on a TPU machine, or without the flag.'
     ) from error
   return tf.distribute.TPUStrategy(resolver)

@@ -10,6 +10,7 @@ from wavenet_tf.probability.outputs import bits
 from wavenet_tf.signal.emphasis import pre_emphasise
 from wavenet_tf.signal.quantization import levels_from_waveform
 from wavenet_tf.speaking.served.refusals import Field, refuse_unless, text
+from wavenet_tf.speaking.served.rows import map_rows
 from wavenet_tf.speaking.served.signature import (
   EXAMPLE_FRAMES,
   Fields,
@@ -51,18 +52,13 @@ class ServedScore:
     levels = pre_emphasise(
       levels_from_waveform(audio), self._config.audio.preemphasis
     )
-    rows = (levels, features)
-    rows = rows if global_ is None else (*rows, global_)
-    nats = tf.map_fn(
-      lambda row: self._nats(*(x[None] for x in row)),
-      rows,
-      fn_output_signature=tf.float64,
-      parallel_iterations=1,
+    nats = map_rows(
+      self._nats, levels, features, global_, dtype=tf.float64, parallel=1
     )
     samples = tf.cast(tf.shape(audio)[1], tf.float64)
     return {'bits': tf.cast(bits(nats / samples), tf.float32)}
 
-  def _nats(self, levels, features, global_=None):
+  def _nats(self, levels, features, global_):
     """-ln P of the levels `[1, T]`, a float64 scalar."""
     frames = self._config.evaluate.chunk_frames
     size = frames * self._config.audio.hop_samples

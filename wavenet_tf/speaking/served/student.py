@@ -5,7 +5,6 @@ row at a time. So products have one shape and stay in the cache, memory does not
 grow with the length, and every way to ask gives the same bits.
 """
 
-from collections.abc import Callable
 import math
 
 import tensorflow as tf
@@ -14,7 +13,7 @@ from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.networks.student import Student
 from wavenet_tf.signal import emphasis
-from wavenet_tf.speaking.served.flat_state import FlatState
+from wavenet_tf.speaking.served.rows import FlatState, map_rows
 from wavenet_tf.speaking.synthesis import (
   NOISE_BLOCK_FRAMES,
   Synthesizer,
@@ -22,8 +21,6 @@ from wavenet_tf.speaking.synthesis import (
 )
 
 CHUNK_FRAMES = NOISE_BLOCK_FRAMES
-# Rows that are at work at a time: each has its chunk in memory.
-_PARALLEL_ROWS = 4
 
 
 class ServedStudent:
@@ -42,7 +39,6 @@ class ServedStudent:
 
   def __init__(self, student: Student, config: Config, compiled: bool = False):
     self._student = student
-    self._config = config
     self._hop = config.audio.hop_samples
     self._speaker = Synthesizer(student, config, jit_compile=compiled)
     self._silence = config.silence
@@ -69,18 +65,14 @@ class ServedStudent:
     Returns:
       float32 `[B, frames * hop]`.
     """
-    frames = tf.shape(features)[1]
-    count = (frames - 1) // CHUNK_FRAMES + 1
-    padded = self._with_silence(
-      features, MARGIN_FRAMES, count * CHUNK_FRAMES - frames + MARGIN_FRAMES
-    )
+    padded, count = self._whole_chunks(features)
 
     def speak_row(features, seed, global_):
       begin = self._speaker.initial_state(1)
       return self._run(features, global_, seed, 0, count, begin)[0]
 
-    waveform = _map_rows(speak_row, padded, seed, global_)
-    return waveform[:, : frames * self._hop]
+    waveform = map_rows(speak_row, padded, seed, global_)
+    return waveform[:, : tf.shape(features)[1] * self._hop]
 
   def stream(
     self,
@@ -113,14 +105,8 @@ class ServedStudent:
     count = (end - 1) // CHUNK_FRAMES + 1 - begin
     # In front there is silence before the utterance, or a margin.
     skipped = begin * CHUNK_FRAMES - start
-    padded = self._with_silence(
-      features,
-      MARGIN_FRAMES,
-      MARGIN_FRAMES
-      + tf.maximum(
-        (begin + count) * CHUNK_FRAMES - start - tf.shape(features)[1], 0
-      ),
-    )[:, skipped:]
+    missing = (begin + count) * CHUNK_FRAMES - start - tf.shape(features)[1]
+    padded = self._with_silence(features, tf.maximum(missing, 0))[:, skipped:]
     going_on = self._first_chunk(end // CHUNK_FRAMES) - begin
 
     def speak_row(features, seed, phase, global_):
@@ -131,7 +117,7 @@ class ServedStudent:
       )
       return waveform, phases[going_on]
 
-    waveform, phase = _map_rows(
+    waveform, phase = map_rows(
       speak_row, padded, seed, phase, global_, dtype=(tf.float32, tf.int32)
     )
     first = (first_frame - begin * CHUNK_FRAMES) * self._hop
@@ -174,7 +160,7 @@ class ServedStudent:
       packed = self.state.pack((then.student.flows, then.memory))
       return waveform, packed[0], phases[-1]
 
-    return _map_rows(
+    return map_rows(
       speak_row, features, seed, first_frame, state, phase, global_,
       dtype=(tf.float32, tf.float32, tf.int32),
     )  # fmt: skip
@@ -188,11 +174,7 @@ class ServedStudent:
     Returns:
       int32 `[B, ceil(frames / CHUNK_FRAMES)]`.
     """
-    frames = tf.shape(features)[1]
-    count = (frames - 1) // CHUNK_FRAMES + 1
-    padded = self._with_silence(
-      features, MARGIN_FRAMES, count * CHUNK_FRAMES - frames + MARGIN_FRAMES
-    )
+    padded, count = self._whole_chunks(features)
 
     def run_row(features):
       def step(i, phase, phases):
@@ -205,7 +187,7 @@ class ServedStudent:
         lambda i, *_: i < count, step, (0, start, phases)
       )[2].stack()  # fmt: skip
 
-    found = _map_rows(run_row, padded, dtype=tf.int32)
+    found = map_rows(run_row, padded, dtype=tf.int32)
     return tf.gather(found, self._first_chunk(tf.range(count)), axis=1)
 
   def window_start(self, first_frame: tf.Tensor) -> tf.Tensor:
@@ -218,11 +200,19 @@ class ServedStudent:
     # The chunk before it is its margin; there is none before the utterance.
     return tf.where(begin > 0, begin, 0)
 
-  def _with_silence(self, features, before, after):
+  def _whole_chunks(self, features):
+    """Features with margins, silent up to the last chunk's end -> chunks."""
+    frames = tf.shape(features)[1]
+    count = (frames - 1) // CHUNK_FRAMES + 1
+    return self._with_silence(features, count * CHUNK_FRAMES - frames), count
+
+  def _with_silence(self, features, missing):
+    """Margins on either side, and the frames that are missing."""
     return tf.pad(
-      features, [[0, 0], [before, after], [0, 0]],
+      features,
+      [[0, 0], [MARGIN_FRAMES, missing + MARGIN_FRAMES], [0, 0]],
       constant_values=self._silence,
-    )  # fmt: skip
+    )
 
   def _run(self, features, global_, seed, first_chunk, count, state):
     """Chunks of a row: waveform, phases before each and after, and the state.
@@ -258,19 +248,3 @@ def _window(features, i):
   size = CHUNK_FRAMES + 2 * MARGIN_FRAMES
   window = features[:, i * CHUNK_FRAMES :][:, :size]
   return tf.ensure_shape(window, [1, size, features.shape[-1]])
-
-
-def _map_rows(speak: Callable, *columns: tf.Tensor | None, dtype=tf.float32):
-  """`speak`, row by row, of what is there of the columns."""
-  given = [c for c in columns if c is not None]
-
-  def of_row(row):
-    rest = iter(row)
-    return speak(*(None if c is None else next(rest)[None] for c in columns))
-
-  return tf.map_fn(
-    of_row,
-    given,
-    fn_output_signature=dtype,
-    parallel_iterations=_PARALLEL_ROWS,
-  )

@@ -17,6 +17,7 @@ from wavenet_tf.speaking.served.student import CHUNK_FRAMES, ServedStudent
 def student_signatures(
   served: ServedStudent, has_phase: bool, fields: Fields
 ) -> dict[str, Signature]:
+  """By name; `phase` is among the inputs where the student hears it."""
   found = {
     'serving_default': whole(served, fields),
     'stream': _stream(served, has_phase, fields),
@@ -32,6 +33,7 @@ def student_signatures(
 
 
 def whole(served: ServedStudent, fields: Fields) -> Signature:
+  """Of whole utterances."""
   name = fields.name
 
   def answer(given):

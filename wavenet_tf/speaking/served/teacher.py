@@ -6,8 +6,8 @@ from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.networks.teacher import Teacher
 from wavenet_tf.speaking.generation import Generator
-from wavenet_tf.speaking.served.flat_state import FlatState
 from wavenet_tf.speaking.served.refusals import Field, refuse_unless, text
+from wavenet_tf.speaking.served.rows import FlatState, map_rows
 from wavenet_tf.speaking.served.signature import (
   Fields,
   refuse_off_grid,
@@ -62,15 +62,14 @@ class ServedTeacher:
       `redraws` int32 `[B]`, how often the chunk was drawn again.
     """
 
-    def speak_row(row):
-      features, seed, first_frame, frames_left, state, *global_ = row
+    def speak_row(features, seed, first_frame, frames_left, state, global_):
       chunk, redraws = self._generator.next_chunk(
-        features[None],
-        global_[0][None] if global_ else None,
-        seed,
-        self.state.unpack(state[None]),
-        first_frame // self._chunk_frames,
-        frames_left,
+        features,
+        global_,
+        seed[0],
+        self.state.unpack(state),
+        first_frame[0] // self._chunk_frames,
+        frames_left[0],
       )
       return {
         'audio': chunk.waveform[0],
@@ -78,16 +77,10 @@ class ServedTeacher:
         'redraws': redraws[0],
       }
 
-    told = features, seed, first_frame, frames_left, state
-    return tf.map_fn(
-      speak_row,
-      told if global_ is None else (*told, global_),
-      fn_output_signature={
-        'audio': tf.float32,
-        'state': tf.float32,
-        'redraws': tf.int32,
-      },
-    )
+    return map_rows(
+      speak_row, features, seed, first_frame, frames_left, state, global_,
+      dtype={'audio': tf.float32, 'state': tf.float32, 'redraws': tf.int32},
+    )  # fmt: skip
 
 
 def teacher_signature(served: ServedTeacher, fields: Fields) -> Signature:
