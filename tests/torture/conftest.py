@@ -1,4 +1,4 @@
-"""One voice for all tests of this room."""
+"""One miniature voice for all tests of this room."""
 
 import pytest
 
@@ -6,6 +6,6 @@ from tests.torture import voices
 
 
 @pytest.fixture(scope='session')
-def voice_folder(tmp_path_factory):
-  """A base folder with one version, which has every signature."""
-  return voices.export(tmp_path_factory.mktemp('voice'))
+def miniature_voice(tmp_path_factory):
+  """Exported, with every signature."""
+  return voices.export_miniature(tmp_path_factory.mktemp('voice'))

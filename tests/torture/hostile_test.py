@@ -184,13 +184,14 @@ def check_answer(model, message, answer):
       assert np.abs(found).max() <= 1.0
 
 
-def test_made_up_requests_are_refused_or_answered_rightly(voice_folder):
-  good = good_requests(voice_folder)
+def test_made_up_requests_are_refused_or_answered_rightly(miniature_voice):
+  folder = miniature_voice.folder
+  good = good_requests(folder)
   assert len(good) >= 5
-  model = LocalModel(voice_folder, 'wavenet')
+  model = LocalModel(folder, 'wavenet')
   counts = {'answered': 0, 'refused': 0}
 
-  with server_process(voice_folder) as server:
+  with server_process(folder) as server:
     channel = grpc.insecure_channel(f'127.0.0.1:{server.ports.grpc}')
 
     @settings(

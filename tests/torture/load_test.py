@@ -16,13 +16,13 @@ from serving.local_server import serving
 from serving.speaking import Voice
 from tests.support.miniature import random_teacher
 from tests.torture import voices
-from tests.torture.amounts import amount
+from tests.torture.amounts import amount, LONG
 from tests.torture.server_process import raw_predict, server_process
 from wavenet_tf.speaking.generation import Generator
 
 pytestmark = pytest.mark.medium
 
-SECONDS = amount(1, 120)  # For each number of clients.
+SECONDS = amount(1, 60)  # For each number of clients, and once more.
 HOSTILE = 0.05
 # What a server may keep of its first busy seconds, and what it may gain in as
 # much time again.
@@ -38,6 +38,7 @@ class Utterance(NamedTuple):
 class Heard(NamedTuple):
   first_seconds: float
   whole_seconds: float
+  samples: int
 
 
 class Crowd:
@@ -82,8 +83,9 @@ class Crowd:
     for piece in voice.speak('student', utterance.mel, utterance.seed):
       first = first or time.monotonic() - begin
       pieces.append(piece)
-    self.heard.append(Heard(first, time.monotonic() - begin))
-    if not np.array_equal(np.concatenate(pieces), utterance.audio):
+    whole, audio = time.monotonic() - begin, np.concatenate(pieces)
+    self.heard.append(Heard(first, whole, len(audio)))
+    if not np.array_equal(audio, utterance.audio):
       self.wrong.append('other samples than alone')
 
   def _attack(self, channel, message):
@@ -98,13 +100,23 @@ class Crowd:
       self.wrong.append('a hostile request was answered')
 
 
+@pytest.fixture(
+  scope='module', params=['miniature', 'kathleen'] if LONG else ['miniature']
+)
+def voice(request, tmp_path_factory):
+  """A small one answers often, one of real size works for its answers."""
+  if request.param == 'kathleen':
+    return voices.export_kathleen(tmp_path_factory.mktemp('kathleen'))
+  return request.getfixturevalue('miniature_voice')
+
+
 @pytest.fixture(scope='module')
-def utterances(voice_folder):
-  model = LocalModel(voice_folder, 'wavenet')
+def utterances(voice):
+  model = LocalModel(voice.folder, 'wavenet')
   generator = np.random.default_rng(1)
   found = []
   for seed, frames in enumerate((1, 7, 8, 24, 61, 200)):
-    mel = voices.log_mel(generator, frames)
+    mel = voice.log_mel(generator, frames)
     inputs = {'mel': mel[None], 'seed': np.array([[seed, 0]], np.int32)}
     audio = model.predict('serving_default', inputs)['audio'][0]
     found.append(Utterance(mel, seed, audio))
@@ -112,9 +124,9 @@ def utterances(voice_folder):
   return found
 
 
-def test_many_clients_hear_what_one_hears(voice_folder, utterances):
-  hostile = voices.hostile_messages()
-  with server_process(voice_folder) as server:
+def test_many_clients_hear_what_one_hears(voice, utterances):
+  hostile = voices.hostile_messages(voice)
+  with server_process(voice.folder) as server:
     megabytes = []
     for clients in 1, 8, 32:
       crowd = Crowd(server.ports.grpc, utterances, hostile)
@@ -122,7 +134,7 @@ def test_many_clients_hear_what_one_hears(voice_folder, utterances):
       crowd.run(clients, SECONDS)
       seconds = time.monotonic() - begin
       megabytes.append(server.settled_megabytes())
-      _print(clients, crowd, seconds, megabytes[-1])
+      _print(voice, clients, crowd, seconds, megabytes[-1])
       assert not crowd.wrong, crowd.wrong[:3]
       assert len(crowd.heard) >= clients
     assert crowd.refused
@@ -134,22 +146,25 @@ def test_many_clients_hear_what_one_hears(voice_folder, utterances):
     assert server.lives()
 
 
-def _print(clients, crowd, seconds, megabytes):
+def _print(voice, clients, crowd, seconds, megabytes):
   def percentiles(values):
     found = np.percentile(values, [50, 95, 99]) * 1000
     return ' / '.join(f'{value:.0f}' for value in found)
 
-  first, whole = zip(*crowd.heard)
+  first, whole, _ = zip(*crowd.heard)
+  spoken = sum(heard.samples for heard in crowd.heard)
+  rate = voice.config.audio.sample_rate_hz
   print(
-    f'{clients} clients: {len(whole) / seconds:.1f} answers/s; ms of the first '
+    f'{clients} clients: {len(whole) / seconds:.1f} answers/s, '
+    f'{spoken / rate / seconds:.2f} s of audio a second; ms of the first '
     f'piece {percentiles(first)}, of the whole {percentiles(whole)} (p50 / '
     f'p95 / p99); {crowd.refused} refused; {megabytes:.0f} MB'
   )
 
 
-def test_one_too_many_is_told_so_and_comes_again(voice_folder, utterances):
+def test_one_too_many_is_told_so_and_comes_again(voice, utterances):
   """With no place to wait, clients are patient and none is lost."""
-  model = LocalModel(voice_folder, 'wavenet', Limits(computing=1, waiting=0))
+  model = LocalModel(voice.folder, 'wavenet', Limits(computing=1, waiting=0))
   told = []
 
   def press(port):
@@ -166,7 +181,7 @@ def test_one_too_many_is_told_so_and_comes_again(voice_folder, utterances):
     ]
     for thread in threads:
       thread.start()
-    crowd = Crowd(ports.grpc, utterances, voices.hostile_messages())
+    crowd = Crowd(ports.grpc, utterances, voices.hostile_messages(voice))
     crowd.run(4, SECONDS)
     for thread in threads:
       thread.join()
@@ -176,12 +191,12 @@ def test_one_too_many_is_told_so_and_comes_again(voice_folder, utterances):
   assert crowd.heard
 
 
-def test_a_teacher_on_a_server_is_the_generator(voice_folder):
-  config = voices.CONFIG
-  mel = voices.log_mel(np.random.default_rng(2), 10)
+def test_a_teacher_on_a_server_is_the_generator(miniature_voice):
+  config = miniature_voice.config
+  mel = miniature_voice.log_mel(np.random.default_rng(2), 10)
   generate = Generator(random_teacher(config), config, jit_compile=False)
   expected = generate(tf.constant(mel[None]), [5, 0])[0]
-  with serving(LocalModel(voice_folder, 'wavenet')) as ports:
+  with serving(LocalModel(miniature_voice.folder, 'wavenet')) as ports:
     server = GrpcServer(f'127.0.0.1:{ports.grpc}', 'wavenet', 60.0)
     pieces = list(Voice(Asker(server, 0.0)).speak('teacher', mel, 5))
   assert len(pieces) == 3

@@ -1,6 +1,7 @@
-"""A miniature voice to press, and requests that it must refuse."""
+"""A voice to press, and requests that it must refuse."""
 
 import pathlib
+from typing import NamedTuple
 
 import grpc
 import numpy as np
@@ -8,10 +9,11 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 
 from tests.support.miniature import miniature, random_student, random_teacher
+from tests.support.project_imports import ROOT
+from wavenet_tf import loading
+from wavenet_tf.configuration.config import Config
 from wavenet_tf.speaking.served import export as exporting
 
-CONFIG = miniature()
-MELS = CONFIG.audio.mel_bins
 # Of one request that is no good, whatever is wrong with it; INTERNAL is what
 # gRPC says to a message that cannot be read at all.
 REFUSALS = {
@@ -22,17 +24,44 @@ REFUSALS = {
 }
 
 
-def export(folder: pathlib.Path) -> pathlib.Path:
-  """-> a base folder with one version."""
+class ServedVoice(NamedTuple):
+  """An exported model.
+
+  Attributes:
+    folder: the base folder, with one version.
+    config: what it was built from.
+  """
+
+  folder: pathlib.Path
+  config: Config
+
+  @property
+  def mels(self) -> int:
+    return self.config.audio.mel_bins
+
+  def log_mel(self, generator: np.random.Generator, frames: int) -> np.ndarray:
+    """float32 `[frames, mels]` that a front end could have found."""
+    return generator.uniform(-8, 0, [frames, self.mels]).astype(np.float32)
+
+
+def export_miniature(folder: pathlib.Path) -> ServedVoice:
+  config = miniature()
+  student, teacher = random_student(config), random_teacher(config)
+  exporting.export(student, config, folder, teacher)
+  return ServedVoice(folder, config)
+
+
+def export_kathleen(folder: pathlib.Path) -> ServedVoice:
+  """The voice in the box: of the size that people serve."""
+  run = ROOT / 'voices/kathleen'
+  config = loading.load_config_of(run)
   exporting.export(
-    random_student(CONFIG), CONFIG, folder, random_teacher(CONFIG)
+    loading.load_student(config, run),
+    config,
+    folder,
+    loading.load_teacher(config, run),
   )
-  return folder
-
-
-def log_mel(generator: np.random.Generator, frames: int) -> np.ndarray:
-  """float32 `[frames, mels]` that a front end could have found."""
-  return generator.uniform(-8, 0, [frames, MELS]).astype(np.float32)
+  return ServedVoice(folder, config)
 
 
 def request(
@@ -46,9 +75,9 @@ def request(
   return asked
 
 
-def hostile_messages() -> list[bytes]:
+def hostile_messages(voice: ServedVoice) -> list[bytes]:
   """Of every kind a few; none may be answered."""
-  mel = log_mel(np.random.default_rng(0), 9)[None]
+  mel = voice.log_mel(np.random.default_rng(0), 9)[None]
   seed = np.zeros([1, 2], np.int32)
   nan = mel.copy()
   nan[0, 4, 2] = np.nan
