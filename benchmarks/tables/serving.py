@@ -46,7 +46,7 @@ def measure(
       path = export.export(student, served, pathlib.Path(folder))
       frames = _frames(config, seconds)
       mel = configurations.features(config.audio, 1, frames)
-      client = _Client(path, config, mel)
+      client = _Client(tf.saved_model.load(str(path)), config, mel)
       compiled = Synthesizer(student, config)
       lines = _lines(settings, name, config, compiled, client)
       if settings.memory_seconds and not figures:
@@ -125,15 +125,15 @@ class _Client:
   """Asks an exported model for one utterance, in every way.
 
   Args:
-    path: of a version of the model.
+    model: as loaded.
     config: of the run.
     mel: `[B, frames, mel_bins]`.
   """
 
-  def __init__(self, path: pathlib.Path, config: Config, mel: tf.Tensor):
+  def __init__(self, model, config: Config, mel: tf.Tensor):
     self.mel = mel
     self._config = config
-    self._signatures = tf.saved_model.load(str(path)).signatures
+    self._signatures = model.signatures
     self._rows, self._frames = mel.shape[:2]
     self.samples = self._rows * self._frames * config.audio.hop_samples
     self._seed = tf.tile([[1, 2]], [self._rows, 1])
@@ -169,17 +169,20 @@ class _Client:
       **self._phase(),
     }
     heard = []
-    lengths = [length] * -(-self._frames // length)
+    firsts = range(0, self._frames, length)
+    lengths = [min(length, self._whole_chunks(first)) for first in firsts]
     windows = chunks.windows(self.mel, lengths, self._config.silence)
-    for i, window in enumerate(windows):
+    for first, window in zip(firsts, windows):
       state = self._signatures['chunk'](
-        mel=window,
-        seed=self._seed,
-        first_frame=self._each(i * length),
-        **state,
+        mel=window, seed=self._seed, first_frame=self._each(first), **state
       )
       heard.append(state.pop('audio').numpy())
     return np.concatenate(heard, 1)
+
+  def _whole_chunks(self, first):
+    """Frames from `first` to the end, rounded up to chunks of the model's."""
+    chunk = self._limits['chunk_frames']
+    return -(-(self._frames - first) // chunk) * chunk
 
   def _phase(self):
     has = 'phase' in self._signatures
@@ -193,10 +196,11 @@ def _peaks(path, threads, config, seconds) -> dict[str, float]:
   """Peak memory of longer and longer requests, in a fresh process."""
   machine.pin(threads)
   tf.config.threading.set_intra_op_parallelism_threads(threads)
+  model = tf.saved_model.load(str(path))
   found, before = {}, None
   for rows, length in (1, 1.0), (1, seconds), (_MOST_ROWS, seconds):
     mel = configurations.features(config.audio, rows, _frames(config, length))
-    client = _Client(path, config, mel)
+    client = _Client(model, config, mel)
     check(client.whole('serving_default'))
     peak = machine.peak_memory_bytes() / _MEGABYTE
     what = f'peak memory, {rows} x {length:g} s, MB'

@@ -42,12 +42,20 @@ class Heard(NamedTuple):
 
 
 class Crowd:
-  """Clients that ask at random until their time is over."""
+  """Clients that ask at random until their time is over.
 
-  def __init__(self, port, utterances, hostile):
+  Args:
+    port: of the server.
+    utterances: to ask for.
+    hostile: messages that the server must refuse.
+    refusals: codes with which it may.
+  """
+
+  def __init__(self, port, utterances, hostile, refusals=voices.REFUSALS):
     self._target = f'127.0.0.1:{port}'
     self._utterances = utterances
     self._hostile = hostile
+    self._refusals = refusals
     self.heard = []
     self.refused = 0
     self.wrong = []
@@ -92,7 +100,7 @@ class Crowd:
     try:
       raw_predict(channel, message)
     except grpc.RpcError as error:
-      if error.code() in voices.REFUSALS:
+      if error.code() in self._refusals:
         self.refused += 1
       else:
         self.wrong.append(f'{error.code()}: {error.details()}')
@@ -110,8 +118,7 @@ def voice(request, tmp_path_factory):
   return request.getfixturevalue('miniature_voice')
 
 
-@pytest.fixture(scope='module')
-def utterances(voice):
+def spoken_alone(voice) -> list[Utterance]:
   model = LocalModel(voice.folder, 'wavenet')
   generator = np.random.default_rng(1)
   found = []
@@ -124,7 +131,8 @@ def utterances(voice):
   return found
 
 
-def test_many_clients_hear_what_one_hears(voice, utterances):
+def test_many_clients_hear_what_one_hears(voice):
+  utterances = spoken_alone(voice)
   hostile = voices.hostile_messages(voice)
   with server_process(voice.folder) as server:
     megabytes = []
@@ -162,9 +170,11 @@ def _print(voice, clients, crowd, seconds, megabytes):
   )
 
 
-def test_one_too_many_is_told_so_and_comes_again(voice, utterances):
+def test_one_too_many_is_told_so_and_comes_again(miniature_voice):
   """With no place to wait, clients are patient and none is lost."""
-  model = LocalModel(voice.folder, 'wavenet', Limits(computing=1, waiting=0))
+  folder = miniature_voice.folder
+  model = LocalModel(folder, 'wavenet', Limits(computing=1, waiting=0))
+  utterances = spoken_alone(miniature_voice)
   told = []
 
   def press(port):
@@ -181,7 +191,12 @@ def test_one_too_many_is_told_so_and_comes_again(voice, utterances):
     ]
     for thread in threads:
       thread.start()
-    crowd = Crowd(ports.grpc, utterances, voices.hostile_messages(voice))
+    crowd = Crowd(
+      ports.grpc,
+      utterances,
+      voices.hostile_messages(miniature_voice),
+      voices.REFUSALS | {grpc.StatusCode.RESOURCE_EXHAUSTED},
+    )
     crowd.run(4, SECONDS)
     for thread in threads:
       thread.join()
