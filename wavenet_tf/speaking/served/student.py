@@ -65,14 +65,15 @@ class ServedStudent:
     Returns:
       float32 `[B, frames * hop]`.
     """
-    padded, count = self._whole_chunks(features)
+    count = _chunks(features)
+    samples = tf.shape(features)[1] * self._hop
 
     def speak_row(features, seed, global_):
+      padded = self._whole_chunks(features)
       begin = self._speaker.initial_state(1)
-      return self._run(features, global_, seed, 0, count, begin)[0]
+      return self._run(padded, global_, seed, 0, count, begin)[0][:samples]
 
-    waveform = map_rows(speak_row, padded, seed, global_)
-    return waveform[:, : tf.shape(features)[1] * self._hop]
+    return map_rows(speak_row, features, seed, global_)
 
   def stream(
     self,
@@ -106,22 +107,21 @@ class ServedStudent:
     # In front there is silence before the utterance, or a margin.
     skipped = begin * CHUNK_FRAMES - start
     missing = (begin + count) * CHUNK_FRAMES - start - tf.shape(features)[1]
-    padded = self._with_silence(features, tf.maximum(missing, 0))[:, skipped:]
     going_on = self._first_chunk(end // CHUNK_FRAMES) - begin
+    first = (first_frame - begin * CHUNK_FRAMES) * self._hop
 
     def speak_row(features, seed, phase, global_):
+      padded = self._with_silence(features, tf.maximum(missing, 0))
       state = self._speaker.initial_state(1)
       state = state._replace(student=state.student._replace(phase=phase))
       waveform, phases, _ = self._run(
-        features, global_, seed, begin, count, state
+        padded[:, skipped:], global_, seed, begin, count, state
       )
-      return waveform, phases[going_on]
+      return waveform[first : first + frames * self._hop], phases[going_on]
 
-    waveform, phase = map_rows(
-      speak_row, padded, seed, phase, global_, dtype=(tf.float32, tf.int32)
+    return map_rows(
+      speak_row, features, seed, phase, global_, dtype=(tf.float32, tf.int32)
     )
-    first = (first_frame - begin * CHUNK_FRAMES) * self._hop
-    return waveform[:, first : first + frames * self._hop], phase
 
   def chunk(
     self,
@@ -174,11 +174,13 @@ class ServedStudent:
     Returns:
       int32 `[B, ceil(frames / CHUNK_FRAMES)]`.
     """
-    padded, count = self._whole_chunks(features)
+    count = _chunks(features)
 
     def run_row(features):
+      padded = self._whole_chunks(features)
+
       def step(i, phase, phases):
-        _, after = self._student.pitch(_window(features, i), phase)
+        _, after = self._student.pitch(_window(padded, i), phase)
         return i + 1, after, phases.write(i, phase[0])
 
       phases = tf.TensorArray(tf.int32, count, element_shape=[])
@@ -187,7 +189,7 @@ class ServedStudent:
         lambda i, *_: i < count, step, (0, start, phases)
       )[2].stack()  # fmt: skip
 
-    found = map_rows(run_row, padded, dtype=tf.int32)
+    found = map_rows(run_row, features, dtype=tf.int32)
     return tf.gather(found, self._first_chunk(tf.range(count)), axis=1)
 
   def window_start(self, first_frame: tf.Tensor) -> tf.Tensor:
@@ -201,10 +203,9 @@ class ServedStudent:
     return tf.where(begin > 0, begin, 0)
 
   def _whole_chunks(self, features):
-    """Features with margins, silent up to the last chunk's end -> chunks."""
-    frames = tf.shape(features)[1]
-    count = (frames - 1) // CHUNK_FRAMES + 1
-    return self._with_silence(features, count * CHUNK_FRAMES - frames), count
+    """Features with margins, silent up to the last chunk's end."""
+    missing = _chunks(features) * CHUNK_FRAMES - tf.shape(features)[1]
+    return self._with_silence(features, missing)
 
   def _with_silence(self, features, missing):
     """Margins on either side, and the frames that are missing."""
@@ -241,6 +242,11 @@ class ServedStudent:
       (0, state, spoken, phases.write(0, state.student.phase[0])),
     )
     return tf.reshape(spoken.stack(), [-1]), phases.stack(), state
+
+
+def _chunks(features):
+  """That `[B, frames, C]` have, the last one perhaps in part."""
+  return (tf.shape(features)[1] - 1) // CHUNK_FRAMES + 1
 
 
 def _window(features, i):
