@@ -71,6 +71,7 @@ exclude_patterns = ['.*', 'runs', 'site']
 html_theme = 'furo'
 html_title = project
 html_copy_source = False
+html_show_sourcelink = False
 html_static_path = ['site.css']
 html_css_files = ['site.css']
 pygments_style = 'friendly'

@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 import soundfile
 
 from docs.tutorial import chapters
+from docs.tutorial.example import as_played
 from wavenet_tf.configuration.files import write_bytes
 from wavenet_tf.showing.pictures import save_picture
 from wavenet_tf.signal.quantization import rms_dbfs
@@ -55,7 +56,8 @@ def make_sounds(chapter: chapters.Chapter) -> None:
   """FLAC files: what is to be heard is not changed by a codec."""
   chapters.SOUNDS.mkdir(exist_ok=True)
   for name, make in chapter.making.SOUNDS.items():
-    waveform, rate_hz = make()
+    sound = make()
+    waveform, rate_hz = as_played(sound.waveform), sound.rate_hz
     buffer = io.BytesIO()
     soundfile.write(buffer, waveform, rate_hz, 'PCM_16', format='flac')
     write_bytes(chapters.SOUNDS / f'{name}.flac', buffer.getvalue())

@@ -19,7 +19,10 @@ from wavenet_tf.voice import load_run, Voice
 
 # From the root of a checkout.
 VOICE = 'voices/kathleen'
-RECORDING = 'data/sample/wavs/sample-01.flac'
+RECORDINGS = 'data/sample/wavs/sample-{:02d}.flac'
+# So much quieter than the recordings is the reader that the voice learned from.
+# Networks hear them so, and people all sounds four times as loud.
+QUIETER = 0.25
 
 
 class Heard(NamedTuple):
@@ -47,8 +50,15 @@ def voice() -> Voice:
 
 
 @functools.cache
-def recording() -> Sound:
-  return Sound(*soundfile.read(RECORDING, dtype='float32'))
+def recording(number: int = 1) -> Sound:
+  """A bundled sentence, as loud as the voice is used to."""
+  waveform, rate_hz = soundfile.read(RECORDINGS.format(number), dtype='float32')
+  return Sound(QUIETER * waveform, rate_hz)
+
+
+def as_played(waveform: np.ndarray) -> np.ndarray:
+  """As loud as the file of the recording."""
+  return np.clip(np.asarray(waveform) / QUIETER, -1.0, 1.0)
 
 
 def as_heard(
@@ -80,7 +90,7 @@ def play(waveform: np.ndarray, rate_hz: int) -> None:
   if 'IPython' in sys.modules:
     from IPython.display import Audio, display
 
-    display(Audio(np.asarray(waveform), rate=rate_hz, normalize=False))
+    display(Audio(as_played(waveform), rate=rate_hz, normalize=False))
 
 
 def show(figure: Figure) -> None:

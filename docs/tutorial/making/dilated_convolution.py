@@ -6,19 +6,20 @@ import itertools
 
 from matplotlib.figure import Figure
 import numpy as np
-import soundfile
 import tensorflow as tf
 
 from docs.tutorial.example import as_heard, recording, Sound, voice
+from wavenet_tf.configuration.config import override
 from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.probability.outputs import bits
+from wavenet_tf.probability.sampling import PREDICTED
 from wavenet_tf.showing.figures import receptive_fields
+from wavenet_tf.speaking.generation import Generator
 
 _SHOWN_SAMPLES = 16
 # Frames of a crop: more than the receptive field of 8 frames.
 _CROP_FRAMES = 9
 _CROPS_OF_A_RECORDING = 8
-_RECORDINGS = 'data/sample/wavs/sample-{:02d}.flac'
 _RECORDING_NUMBERS = 1, 2, 3, 4
 _FADE_SAMPLES = 32
 
@@ -49,31 +50,54 @@ def reach() -> Figure:
 
 def worth_of_the_past() -> Figure:
   """Bits that a prediction loses by a past that is shorter than the field."""
-  lost, whole = _lost_bits()
   field = voice().config.teacher.receptive_field_samples
-  edges = [0, *(2**i for i in range(12)), lost.shape[1]]
-  pasts = [max(a, 0.5) for a in edges[:-1]]
-  means = [lost[:, a:b].mean() for a, b in itertools.pairwise(edges)]
-  figure = Figure(figsize=(8, 3.6), layout='constrained')
+  said = {
+    'the teacher, after itself': [_said(n) for n in _RECORDING_NUMBERS],
+    'the synthesizer, whom it never heard': [
+      recording(n).waveform for n in _RECORDING_NUMBERS
+    ],
+  }
+  figure = Figure(figsize=(8, 3.8), layout='constrained')
   axes = figure.subplots()
-  axes.plot(pasts, whole + np.array(means), 'o-', color='C0')
-  axes.axhline(whole, color='black', linestyle='--',
-               label=f'with the whole past: {whole:.2f} bits')  # fmt: skip
+  for name, waveforms in said.items():
+    lost = _lost_bits(waveforms)
+    edges = [0, *(2**i for i in range(12)), lost.shape[1]]
+    means = [lost[:, a:b].mean() for a, b in itertools.pairwise(edges)]
+    pasts = [max(edge, 0.5) for edge in edges[:-1]]
+    axes.plot(pasts, means, 'o-', label=f'said by {name}')
+  axes.axhline(0, color='black', linewidth=0.8)
   axes.axvline(field, color='C3', label=f'receptive field: {field:,} samples')
   axes.set_xscale('log', base=2)
   axes.xaxis.set_major_formatter(lambda x, _: f'{x:g}' if x >= 1 else '0')
   axes.set(
-    title='what the past is worth',
-    xlabel='samples of the past that are known, at least',
-    ylabel='bits per sample',
+    title='what it costs to know a part of the past only',
+    xlabel='samples of the past that are known: this many, up to twice as many',
+    ylabel='bits per sample more',
   )
   axes.grid(alpha=0.3)
   axes.legend()
   return figure
 
 
-def _lost_bits():
-  """Of crops `[crops, T]`, by samples since their start; and bits with all.
+def _said(number):
+  """A sentence as the teacher says it: drawn from its predictions, as they are.
+
+  On what is drawn from a distribution no other one is better on the average.
+  """
+  mel = voice().features(recording(number).waveform)
+  return _generator()(mel[None], (number, 0))[0]
+
+
+@functools.cache
+def _generator():
+  """Without the sharpening and the second tries that a voice is given."""
+  plain = {f'evaluate.{name}': x for name, x in PREDICTED._asdict().items()}
+  config = override(voice().config, plain | {'evaluate.redraw_excess': 0.0})
+  return Generator(voice().teacher, config)
+
+
+def _lost_bits(waveforms):
+  """Of crops `[crops, T]`, by samples since their start.
 
   The past of a crop is cut off where it begins, as it is in training. What
   that costs is known by scoring the same samples once more, in a crop that
@@ -81,9 +105,8 @@ def _lost_bits():
   """
   hop = voice().config.audio.hop_samples
   score = tf.function(_nats)
-  lost, whole = [], []
-  for number in _RECORDING_NUMBERS:
-    waveform, _ = soundfile.read(_RECORDINGS.format(number), dtype='float32')
+  lost = []
+  for waveform in waveforms:
     frames = len(waveform) // hop
     for first in np.linspace(
       _CROP_FRAMES, frames - _CROP_FRAMES, _CROPS_OF_A_RECORDING, dtype=int
@@ -93,8 +116,7 @@ def _lost_bits():
       short = as_heard(voice(), waveform, first, last)
       known = score(*long)[0, -_CROP_FRAMES * hop :]
       lost.append(bits(score(*short)[0] - known).numpy())
-      whole.append(bits(known).numpy())
-  return np.stack(lost), float(np.mean(whole))
+  return np.stack(lost)
 
 
 def _nats(levels: tf.Tensor, conditioning: Conditioning) -> tf.Tensor:
