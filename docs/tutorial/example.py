@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 import numpy as np
+import scipy.signal
 import soundfile
 import tensorflow as tf
 
@@ -20,9 +21,12 @@ from wavenet_tf.voice import load_run, Voice
 # From the root of a checkout.
 VOICE = 'voices/kathleen'
 RECORDINGS = 'data/sample/wavs/sample-{:02d}.flac'
-# So much quieter than the recordings is the reader that the voice learned from.
-# Networks hear them so, and people all sounds four times as loud.
-QUIETER = 0.25
+# The voice learned from a reader who is so much quieter than the synthesizer,
+# and in a room: digital silence, which it never heard, confuses it. Networks
+# hear recordings so, and people hear all sounds as loud as the files.
+QUIETER = 0.3
+ROOM_DBFS = -60.0
+_ROOM_COLOR = 0.97
 
 
 class Heard(NamedTuple):
@@ -51,9 +55,12 @@ def voice() -> Voice:
 
 @functools.cache
 def recording(number: int = 1) -> Sound:
-  """A bundled sentence, as loud as the voice is used to."""
+  """A bundled sentence, as loud as the voice is used to, and in a room."""
   waveform, rate_hz = soundfile.read(RECORDINGS.format(number), dtype='float32')
-  return Sound(QUIETER * waveform, rate_hz)
+  white = np.random.default_rng(number).normal(size=len(waveform))
+  room = scipy.signal.lfilter([1.0], [1.0, -_ROOM_COLOR], white)
+  room *= 10.0 ** (ROOM_DBFS / 20.0) / room.std()
+  return Sound((QUIETER * waveform + room).astype(np.float32), rate_hz)
 
 
 def as_played(waveform: np.ndarray) -> np.ndarray:

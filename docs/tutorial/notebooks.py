@@ -32,7 +32,7 @@ def notebook(chapter: Chapter) -> nbformat.NotebookNode:
   text = re.sub(r'</?details>\n*', '', text)
   text = re.sub(r'<summary>(.*?)</summary>', r'**\1**', text)
   # The folder of the notebooks is one deeper.
-  text = re.sub(r'(?<!!)\]\((?!http|#)([^)]+)\)', r'](../\1)', text)
+  text = re.sub(r'(?<!!)(\[[^\]]+\])\((?!http|#)', r'\1(../', text)
   made = jupytext.reads(text, fmt='md')
   for cell in made.cells:
     if cell.cell_type == 'markdown':
@@ -63,6 +63,9 @@ def write(chapter: Chapter) -> float:
   start = time.monotonic()
   client.execute()
   seconds = time.monotonic() - start
+  for cell in made.cells:
+    if cell.cell_type == 'code':  # What TensorFlow says to stderr is no result.
+      cell.outputs = [o for o in cell.outputs if o.get('name') != 'stderr']
   NOTEBOOKS.mkdir(exist_ok=True)
   write_text(NOTEBOOKS / f'{chapter.name}.ipynb', nbformat.writes(made))
   return seconds

@@ -1,5 +1,6 @@
 """Pictures and sounds of the chapter on autoregression."""
 
+import functools
 import itertools
 
 from matplotlib.figure import Figure
@@ -24,10 +25,10 @@ def predict_draw_append() -> Figure:
   """Four steps of generation: the prediction, the draw, the longer past."""
   teacher = voice().teacher
   output = teacher.output_kind
-  heard = as_heard(voice(), recording().waveform, _FIRST_FRAME, _LAST_FRAME)
+  heard = as_heard(voice(), free_run().waveform, _FIRST_FRAME, _LAST_FRAME)
   waveform = output.waveform(heard.levels).numpy()
   start = waveform.shape[1] - _DRAWN
-  limit = 1.5 * np.abs(waveform[0, start - _SHOWN_SAMPLES :]).max()
+  limit = 1.3 * np.abs(waveform[0, start - _SHOWN_SAMPLES :]).max()
   amplitudes = np.linspace(-limit, limit, 400)
   figure = Figure(figsize=(11, 3.2), layout='constrained')
   for i, axes in enumerate(figure.subplots(1, _DRAWN, sharey=True)):
@@ -114,6 +115,7 @@ def surprise() -> Sound:
   return Sound(4 * np.concatenate(found), recording().rate_hz)
 
 
+@functools.cache
 def free_run() -> Sound:
   """The teacher after its own samples."""
   spoken = voice().speak(_mel()[0].numpy(), model='teacher')
