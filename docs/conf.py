@@ -68,6 +68,7 @@ include_patterns = [
   '*.md', 'docs/**.md', 'voices/*/*.md', 'serving/*.md', 'benchmarks/*.md',
 ]  # fmt: skip
 exclude_patterns = ['.*', 'runs', 'site']
+highlight_language = 'text'
 html_theme = 'furo'
 html_title = project
 html_copy_source = False
