@@ -19,8 +19,8 @@ from wavenet_tf.speaking.generation import Generator
 _SHOWN_SAMPLES = 16
 # Frames of a crop: more than the receptive field of 8 frames.
 _CROP_FRAMES = 9
-_CROPS_OF_A_RECORDING = 8
-_RECORDING_NUMBERS = 1, 2, 3, 4
+_CROPS_OF_A_RECORDING = 16
+_RECORDING_NUMBERS = 1, 2
 _FADE_SAMPLES = 32
 
 
