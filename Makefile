@@ -1,6 +1,7 @@
 # make demo      the main job on the bundled corpus, from nothing
 # make test      the tests, from nothing
 # make test-all  the same, and what repeats a law at another size
+# make docs      the site, with the tutorial's sounds and notebooks
 # make torture   load, hostile requests, kills, damaged files, full disks
 # PYTHON=python3.13 takes the second lock of requirements.txt.
 
@@ -10,7 +11,7 @@ VENV := .venv-$(VERSION)
 RUN := $(VENV)/bin/python
 TESTS := $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-all torture lint clean
+.PHONY: demo test test-all torture docs lint clean
 
 demo: $(VENV)/demo
 	$(RUN) train_main.py --workdir=runs/demo
@@ -23,6 +24,12 @@ test-all: $(VENV)/test
 
 torture: $(VENV)/test
 	TORTURE=long $(RUN) -m pytest -s tests/torture
+
+docs: $(VENV)/docs
+	$(RUN) -m docs.tutorial sounds
+	$(RUN) -m docs.tutorial notebooks
+	$(RUN) -m sphinx -E -W --keep-going -q -c docs -d $(VENV)/doctrees . site
+	@echo site/index.html
 
 lint: $(VENV)/test
 	$(RUN) -m ruff check .
@@ -43,5 +50,11 @@ $(VENV)/test: requirements.txt requirements-test.txt
 	$(RUN) -m pip install --quiet -r requirements-test.txt
 	touch $@ $(VENV)/demo
 
+$(VENV)/docs: requirements.txt requirements-docs.txt
+	$(INSTALLING)
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet -r requirements-docs.txt
+	touch $@ $(VENV)/demo
+
 clean:
-	rm -rf .venv-* runs
+	rm -rf .venv-* runs site

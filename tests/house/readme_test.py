@@ -17,8 +17,10 @@ from wavenet_tf.configuration.validation.existing_run import RESUMABLE_FIELDS
 
 README = ROOT / 'README.md'
 GUIDE = [README, *sorted((ROOT / 'docs').glob('*.md'))]
+TUTORIAL = sorted((ROOT / 'docs' / 'tutorial').glob('*.md'))
 PAGES = [
   *GUIDE,
+  *TUTORIAL,
   ROOT / 'serving' / 'README.md',
   ROOT / 'benchmarks' / 'NOTES.md',
   ROOT / 'CHANGELOG.md',
@@ -45,7 +47,7 @@ OTHER_FLAGS = {
 }
 FIELDS = flatten(Config())
 TEXTS = {path: path.read_text('utf-8') for path in PAGES}
-ALL = '\n'.join(TEXTS[path] for path in GUIDE)
+ALL = '\n'.join(TEXTS[path] for path in [*GUIDE, *TUTORIAL])
 
 
 def named(path):
@@ -166,7 +168,7 @@ def test_what_an_existing_run_may_change_is_documented():
   assert said - {'evaluate.seed'} == RESUMABLE_FIELDS
 
 
-@pytest.mark.parametrize('page', GUIDE, ids=named)
+@pytest.mark.parametrize('page', [*GUIDE, *TUTORIAL], ids=named)
 def test_python_is_whole(page):
   """The blocks of a page, one after the other: what they name is there."""
   blocks = re.findall(r'^```python\n(.*?)^```$', TEXTS[page], re.M | re.S)

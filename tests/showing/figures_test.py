@@ -51,6 +51,15 @@ def test_dependence_is_that_of_the_equation(kernel_size):
   assert (later - earlier <= reach).all()
 
 
+def test_the_field_fills_up_sample_by_sample():
+  teacher = random_teacher(miniature(teacher__layers_per_cycle=4))
+  plain, dilated = receptive_fields.dependences(teacher, samples=20)
+  for stack, field in (plain, 5), (dilated, 16):
+    for t in range(20):
+      lit = np.flatnonzero(stack.of(t).reached[0])
+      assert lit.tolist() == list(range(max(0, t + 1 - field), t + 1))
+
+
 TEACHERS = {
   'mixture': {'student__flow_layers': ()},
   'mu-law, scalar': MU_LAW | {'teacher__input': 'scalar'},

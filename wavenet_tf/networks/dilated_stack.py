@@ -36,8 +36,8 @@ class DilatedStack(keras.layers.Layer):
 
   Args:
     dilations: one per block.
-    residual_channels, gate_channels, kernel_size, local_channels, activation,
-      product_dtype: as in the block.
+    residual_channels, gate_channels, kernel_size: as in the block.
+    local_channels, activation, product_dtype: as in the block.
     global_channels: width of the global vector; 0 for none.
     returns_gates: True where the network reads the gates of all blocks (skip
       connections), False where it reads the last residual.

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 import numpy as np
 import tensorflow as tf
@@ -38,15 +39,26 @@ class Dependence(NamedTuple):
   def field_samples(self) -> int:
     return int(np.sum(self.reached[0]))
 
+  def of(self, t: int) -> 'Dependence':
+    """The same stack, with what its output at t depends on."""
+    reached = [np.arange(self.edges.shape[1]) == t]
+    for layer in self.edges[::-1]:
+      reached.append(layer[reached[-1]].any(0))
+    return self._replace(reached=np.array(reached[::-1]))
 
-def measure_dependence(blocks: Sequence, local_channels: int = 0) -> Dependence:
+
+def measure_dependence(
+  blocks: Sequence, local_channels: int = 0, samples: int | None = None
+) -> Dependence:
   """Dependence by derivatives: where one is not zero, there is a path.
 
   Args:
     blocks: `GatedResidualBlock`s with an output, one after the other.
     local_channels: of their local conditioning, which is silent here.
+    samples: T; None: as many as the last output depends on.
   """
-  samples = 1 + sum(block.convolution.history_samples for block in blocks)
+  if samples is None:
+    samples = 1 + sum(block.convolution.history_samples for block in blocks)
   local = tf.zeros([1, samples, local_channels]) if local_channels else None
   generator = np.random.default_rng(0)
   channels = blocks[0].residual_channels
@@ -64,18 +76,22 @@ def measure_dependence(blocks: Sequence, local_channels: int = 0) -> Dependence:
     ]  # [T, T, R]
     edges.append(np.abs(jacobian).max(-1) > 0)
     x = y
-  reached = [np.arange(samples) == samples - 1]
-  for layer in edges[::-1]:
-    reached.append(layer[reached[-1]].any(0))
   return Dependence(
     np.array(edges),
-    np.array(reached[::-1]),
+    np.zeros([len(edges) + 1, samples], bool),
     tuple(block.convolution.dilation for block in blocks),
-  )
+  ).of(samples - 1)
 
 
-def dependences(teacher: Teacher) -> tuple[Dependence, Dependence]:
-  """Of a stack without dilation, and of the teacher's own first layers."""
+def dependences(
+  teacher: Teacher, samples: int | None = None
+) -> tuple[Dependence, Dependence]:
+  """Of a stack without dilation, and of the teacher's own first layers.
+
+  Args:
+    teacher: any.
+    samples: T of both; None: as many as the last output of each depends on.
+  """
   stack = teacher.network.stack
   ours = [b for b in stack.blocks[:SHOWN_LAYERS] if b.projection is not None]
   first = ours[0].convolution
@@ -92,8 +108,8 @@ def dependences(teacher: Teacher) -> tuple[Dependence, Dependence]:
     state=plain.initial_state(1),
   )
   return (
-    measure_dependence(plain.blocks),
-    measure_dependence(ours, first.beside_channels),
+    measure_dependence(plain.blocks, samples=samples),
+    measure_dependence(ours, first.beside_channels, samples),
   )
 
 
@@ -145,7 +161,7 @@ def receptive_fields(
   titles = 'causal, without dilation', "dilated: the teacher's first layers"
   for column, (title, found) in enumerate(zip(titles, (plain, dilated))):
     axes = figure.add_subplot(grid[0, column])
-    _draw_dependence(axes, found, len(dilated.reached[0]))
+    draw_dependence(axes, found, len(dilated.reached[0]))
     axes.set_title(
       f'{title}\n{len(found.edges)} layers see {found.field_samples} samples'
     )
@@ -155,7 +171,8 @@ def receptive_fields(
   return figure
 
 
-def _draw_dependence(axes, found, width):
+def draw_dependence(axes: Axes, found: Dependence, width: int) -> None:
+  """Layers above each other, `width` samples wide; what is reached is lit."""
   layer_count, samples = found.edges.shape[:2]
   times = np.arange(samples) - (samples - 1)
   for i in range(layer_count):
