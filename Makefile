@@ -23,7 +23,7 @@ test-all: $(VENV)/test
 	$(TESTS)
 
 torture: $(VENV)/test
-	TORTURE=long $(RUN) -m pytest -s tests/torture
+	TF_CPP_MIN_LOG_LEVEL=3 TORTURE=long $(RUN) -m pytest -s tests/torture
 
 docs: $(VENV)/docs
 	$(RUN) -m docs.tutorial sounds
