@@ -3,6 +3,7 @@
 python -m benchmarks                        # every table
 python -m benchmarks generation student     # some
 python -m benchmarks --peer_dir=../wavenet_vocoder --json=speed.json
+python -m benchmarks aot --aot_python=.venv-aot/bin/python
 """
 
 import dataclasses
@@ -16,6 +17,8 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 from absl import app, flags
 
+from benchmarks.ahead import table as ahead
+from benchmarks.ahead.names import PROGRAMS, TARGETS
 from benchmarks.measuring import machine, printing, results
 from benchmarks.peers import sources
 from benchmarks.tables import pinned
@@ -51,7 +54,27 @@ flags.DEFINE_list(
   ['1', '10'],
   'generation: lengths of audio whose cost per second is compared.',
 )
+flags.DEFINE_string(
+  'aot_python', '', 'aot: interpreter that has requirements-aot.txt.'
+)
+flags.DEFINE_string('aot_preset', 'tiny', 'aot: whose functions are compiled.')
+flags.DEFINE_multi_string(
+  'aot_set',
+  [],
+  'aot: a field of the preset and its value, such as '
+  'train_teacher.microbatches=4; may be repeated.',
+)
+flags.DEFINE_list('aot_programs', list(PROGRAMS), 'aot: which functions.')
+flags.DEFINE_list('aot_targets', list(TARGETS), 'aot: for which devices.')
+flags.DEFINE_integer(
+  'aot_rows', 1, 'aot: utterances of a chunk.', lower_bound=1
+)
+flags.DEFINE_string(
+  'aot_folder', '', 'aot: keeps all programs, compiled ones as text.'
+)
 
+# Compiles for other machines, and takes part only where it is named.
+_AHEAD = 'aot'
 # The usual numbers of threads of each table, in their order.
 _TABLES = {
   'generation': (1,),
@@ -68,9 +91,10 @@ _STEPS = ('training', 'distillation')
 def main(argv):
   names = argv[1:] or list(_TABLES)
   for name in names:
-    if name not in _TABLES:
+    if name not in (*_TABLES, _AHEAD):
       raise app.UsageError(
-        f'Not a table: {name!r}; expected some of {", ".join(_TABLES)}.'
+        f'Not a table: {name!r}; expected some of '
+        f'{", ".join([*_TABLES, _AHEAD])}.'
       )
   try:
     _run(names)
@@ -103,8 +127,31 @@ def _run(names):
       )
       measured.append(found)
       print(f'\n{printing.text(found)}', flush=True)
-      if FLAGS.json:
-        results.write(pathlib.Path(FLAGS.json), about, measured)
+      _save(about, measured)
+  if _AHEAD in names:
+    measured.append(ahead.measure(_compiled_ahead(), _say))
+    _save(about, measured)
+
+
+def _save(about, measured):
+  if FLAGS.json:
+    results.write(pathlib.Path(FLAGS.json), about, measured)
+
+
+def _say(line):
+  print(line, flush=True)
+
+
+def _compiled_ahead() -> ahead.Request:
+  return ahead.Request(
+    python=pathlib.Path(FLAGS.aot_python or 'python'),
+    preset=FLAGS.aot_preset,
+    changes=tuple(FLAGS.aot_set),
+    programs=tuple(FLAGS.aot_programs),
+    targets=tuple(FLAGS.aot_targets),
+    rows=FLAGS.aot_rows,
+    folder=pathlib.Path(FLAGS.aot_folder) if FLAGS.aot_folder else None,
+  )
 
 
 def _stream_seconds() -> tuple[float, ...]:

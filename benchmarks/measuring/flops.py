@@ -37,8 +37,11 @@ def products(model: keras.Model, upsample_factors) -> list[Product]:
       runs once a frame, its stage i after the factors before it.
 
   Raises:
-    ValueError: if the model has kernels that run at other rates.
+    ValueError: if the model has no local conditioning, or kernels that run at
+      other rates.
   """
+  if not model.encoder.local_channels:
+    raise ValueError('Without local conditioning nothing is counted here.')
   beside, hold = _channels_beside(model), model.encoder.upsampler.hold
   found = []
   for variable in model.variables:

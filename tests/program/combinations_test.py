@@ -14,11 +14,18 @@ import tensorflow as tf
 from data.conditioning import inputs
 from data.text import trees
 from modes import judging, learning, runs, speaking
-from tests.support.miniature import miniature
+from tests.support.miniature import short
 from tests.support.recordings import speech_like, write
 from tests.support.replay import replayed
 from tests.support.rules import write_rules
-from tests.support.variants import CONTEXT, GAUSSIAN, HELD, ONE_HOT, PITCH
+from tests.support.variants import (
+  COMBINATIONS,
+  GAUSSIAN,
+  LARGE,
+  NOTHING,
+  TEXT,
+  SPEAKERS,
+)
 from wavenet_tf.configuration.config import flatten
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.networks.conditioning.conditioning import Conditioning
@@ -26,46 +33,6 @@ from wavenet_tf.showing import tensorboard
 from wavenet_tf.signal.framing import pad_margin
 from wavenet_tf.speaking.generation import Generator
 
-MEL = {}
-TEXT = {'conditioning__local': 'linguistic'}
-NOTHING = {
-  'conditioning__local': 'none',
-  'distillation__power_average_over_time': True,
-}
-SPEAKER = {'conditioning__globals': ('speaker',)}
-TAGS = {'conditioning__globals': ('tags',)}
-BOTH = {'conditioning__globals': ('speaker', 'tags')}
-END_OF_CROPS = {
-  'context__teacher_samples': 120,
-  'teacher__score': 'full_context',
-}
-
-# In each all of its parts meet; what is large has fewer of them.
-COMBINATIONS = {
-  'mel, held, speaker, context, relu, 8 bits, end of crops': MEL
-  | HELD
-  | SPEAKER
-  | CONTEXT
-  | END_OF_CROPS
-  | {'teacher__activation': 'relu', 'teacher__bits': 8},
-  'text without F0, context, one-hot': TEXT
-  | CONTEXT
-  | ONE_HOT
-  | {'conditioning__log_f0': False},
-  'tags alone, context, one-hot': NOTHING | TAGS | CONTEXT | ONE_HOT,
-}
-LARGE = {
-  'mel, speaker, context, relu': MEL
-  | SPEAKER
-  | CONTEXT
-  | {'teacher__activation': 'relu'},
-  'mel, context, one-hot': MEL | CONTEXT | ONE_HOT,
-  'mel, end of crops': MEL | CONTEXT | END_OF_CROPS,
-  'mel, held, speaker, 8 bits': MEL | HELD | SPEAKER | {'teacher__bits': 8},
-  'text, phase of F0': TEXT | PITCH,
-  'nothing, context': NOTHING | CONTEXT,
-  'speaker and tags alone, context': NOTHING | BOTH | CONTEXT,
-}
 pytestmark = [pytest.mark.medium, pytest.mark.usefixtures('uncompiled')]
 
 
@@ -99,24 +66,6 @@ def corpora(tmp_path_factory):
 def opened(workdir, **overrides):
   flat = {name.replace('__', '.'): v for name, v in overrides.items()}
   return runs.open_run(workdir, None, flat, 'train_teacher')
-
-
-def short(**overrides):
-  return miniature(
-    **{
-      'data__min_seconds': 0.1,
-      'teacher__cycles': 1,
-      'teacher__layers_per_cycle': 2,
-      'student__flow_layers': (2,),
-      'context__layers_per_cycle': 1,
-      'train_teacher__steps': 1,
-      'train_student__steps': 1,
-      'evaluate__audio_utterances': 1,
-      'evaluate__audio_seconds': 0.05,
-      'evaluate__utterances': 1,
-    }
-    | overrides
-  )
 
 
 def request(run, corpus, output, model):
@@ -198,7 +147,7 @@ def test_what_copies_nothing_is_not_compared_as_a_copy(corpora, tmp_path):
 
 
 def test_a_run_keeps_what_preparation_found(corpora, tmp_path):
-  config = short(**SPEAKER)
+  config = short(**SPEAKERS)
   run = learning.prepare(
     runs.Run(config, tmp_path / 'run', config), str(corpora['told'])
   )
@@ -261,7 +210,7 @@ def test_the_bundled_voice_says_a_text(tmp_path, monkeypatch):
 def test_a_command_that_the_data_refuses_leaves_the_run_as_it_was(
   corpora, tmp_path
 ):
-  run = runs.Run(short(**SPEAKER), tmp_path, short(**SPEAKER))
+  run = runs.Run(short(**SPEAKERS), tmp_path, short(**SPEAKERS))
   learning.prepare(run, str(corpora['told']))
   before = (tmp_path / 'config.json').read_bytes()
   refused = opened(tmp_path, conditioning__globals=())

@@ -38,3 +38,45 @@ OUTPUTS = {
   'one-hot softmax': ONE_HOT,
   'repeated conditioning': HELD,
 }
+
+# What a network is told, in combinations; preparation finds the sizes.
+MEL = {}
+TEXT = {'conditioning__local': 'linguistic'}
+NOTHING = {
+  'conditioning__local': 'none',
+  'distillation__power_average_over_time': True,
+}
+SPEAKERS = {'conditioning__globals': ('speaker',)}
+TAGS = {'conditioning__globals': ('tags',)}
+BOTH = {'conditioning__globals': ('speaker', 'tags')}
+END_OF_CROPS = {
+  'context__teacher_samples': 120,
+  'teacher__score': 'full_context',
+}
+
+# In each all of its parts meet; what is large has fewer of them.
+COMBINATIONS = {
+  'mel, held, speaker, context, relu, 8 bits, end of crops': MEL
+  | HELD
+  | SPEAKERS
+  | CONTEXT
+  | END_OF_CROPS
+  | {'teacher__activation': 'relu', 'teacher__bits': 8},
+  'text without F0, context, one-hot': TEXT
+  | CONTEXT
+  | ONE_HOT
+  | {'conditioning__log_f0': False},
+  'tags alone, context, one-hot': NOTHING | TAGS | CONTEXT | ONE_HOT,
+}
+LARGE = {
+  'mel, speaker, context, relu': MEL
+  | SPEAKERS
+  | CONTEXT
+  | {'teacher__activation': 'relu'},
+  'mel, context, one-hot': MEL | CONTEXT | ONE_HOT,
+  'mel, end of crops': MEL | CONTEXT | END_OF_CROPS,
+  'mel, held, speaker, 8 bits': MEL | HELD | SPEAKERS | {'teacher__bits': 8},
+  'text, phase of F0': TEXT | PITCH,
+  'nothing, context': NOTHING | CONTEXT,
+  'speaker and tags alone, context': NOTHING | BOTH | CONTEXT,
+}

@@ -167,7 +167,9 @@ class Generator(ChunkwiseSpeaker):
     def one_frame(j, carry, frame, rings):
       heard, rings = context.step(weights, frame, rings, j)
       carry = steps.run(j * pool, pool, heard, carry)
-      frame = tf.transpose(carry.waveform[j * pool : (j + 1) * pool])
+      # Not a slice from j on, whose length XLA would call unknown.
+      frames = tf.reshape(carry.waveform, [-1, pool, carry.waveform.shape[1]])
+      frame = tf.transpose(tf.gather(frames, j))
       return j + 1, carry, self._teacher.context_frames(frame)[:, 0], rings
 
     j, carry, frame, rings = tf.while_loop(
