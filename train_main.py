@@ -12,6 +12,8 @@ import pathlib
 import re
 import sys
 
+from wavenet_tf.configuration.paths import path_of
+
 # TensorFlow's start-up remarks would bury the first line a user should read.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
@@ -199,18 +201,18 @@ def _request(values) -> speaking.Request:
     values.output,
     values.seed,
     inputs.Wish(
-      labels=pathlib.Path(values.labels) if values.labels else None,
+      labels=path_of(values.labels) if values.labels else None,
       text=values.text,
       seconds=values.seconds,
       speaker=values.speaker,
       tags=tuple(values.tags),
-      vector=pathlib.Path(values.vector) if values.vector else None,
+      vector=path_of(values.vector) if values.vector else None,
     ),
   )
 
 
 def _run(values) -> None:
-  init_from = pathlib.Path(values.init_from) if values.init_from else None
+  init_from = path_of(values.init_from) if values.init_from else None
   if values.distribute == replicas.MULTI_WORKER and (
     values.mode not in _MODES_OF_WORKERS
   ):
@@ -220,7 +222,7 @@ def _run(values) -> None:
     )
   devices = replicas.replicas_of(values.distribute)
   run = runs.open_run(
-    pathlib.Path(values.workdir),
+    path_of(values.workdir),
     values.preset,
     config_flags.get_override_values(values['config']),
     values.mode,

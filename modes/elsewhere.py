@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 import json
-import pathlib
 
 import keras
 import numpy as np
@@ -14,6 +13,7 @@ from modes.runs import Run
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.configuration.files import write_bytes, write_text
 from wavenet_tf.configuration.learning import TrainingConfig
+from wavenet_tf.configuration.paths import path_of
 from wavenet_tf.learning import checkpoints, objectives, tensor_file
 from wavenet_tf.learning.elsewhere import stablehlo, weight_file
 from wavenet_tf.learning.elsewhere.gradients import Gradient
@@ -150,7 +150,7 @@ def import_weights(run: Run, path: str | None) -> None:
   """
   if not path:
     raise UserError('--input: name the .npz file of the weights.')
-  path = pathlib.Path(path)
+  path = path_of(path)
   found = weight_file.read(path)
   begun = {
     name: _imported(run, path, found, build, name)

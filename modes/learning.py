@@ -18,6 +18,7 @@ from modes.runs import Run
 from wavenet_tf.configuration.choices import LINGUISTIC, NONE
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.configuration.files import write_text
+from wavenet_tf.configuration.paths import path_of
 from wavenet_tf.configuration.validation.networks import validate_classifier
 from wavenet_tf.judging.health import diagnosis, measurement
 from wavenet_tf.judging.perception import instruments
@@ -52,7 +53,7 @@ def prepare(
   if (run.data / MANIFEST).exists():
     manifest = run.manifest
     folder = manifest.corpus['folder']
-    if data_dir and str(pathlib.Path(data_dir).resolve()) != folder:
+    if data_dir and str(path_of(data_dir).resolve()) != folder:
       raise UserError(
         f'--data_dir: found {data_dir}, but {run.workdir} '
         f'was prepared from {folder}; use another --workdir.'
@@ -60,7 +61,7 @@ def prepare(
   else:
     if init_from is not None:
       beginning.check_start(run, init_from)
-    source = pathlib.Path(data_dir or _SAMPLE_CORPUS)
+    source = path_of(data_dir or _SAMPLE_CORPUS)
     manifest = preparation.prepare(run.config, source, run.data)
     # A run that is there is a run that was prepared.
   run = run.with_found(manifest)

@@ -19,6 +19,7 @@ from wavenet_tf.configuration.choices import LINGUISTIC, MEL
 from wavenet_tf.configuration.config import Config, flatten, override
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.configuration.learning import TrainingConfig
+from wavenet_tf.configuration.paths import path_of
 from wavenet_tf.configuration.saved_config import load_config, save_config
 from wavenet_tf.configuration.validation import existing_run, validate
 from wavenet_tf.learning import checkpoints, objectives
@@ -208,7 +209,7 @@ def other_run(run: Run, workdir: str, field: str, model: str) -> Run:
   Raises:
     UserError: if the folder holds no run, or one at another sample rate.
   """
-  path = pathlib.Path(workdir, 'config.json')
+  path = path_of(workdir, 'config.json')
   if not path.exists():
     raise UserError(
       f'{field}: {path} does not exist; name the --workdir of a run with a '

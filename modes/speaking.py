@@ -1,6 +1,5 @@
 """Generation: copies of recordings, speech from text, audio of a length."""
 
-import pathlib
 import sys
 from typing import NamedTuple
 
@@ -8,6 +7,7 @@ from data.conditioning import inputs
 from data.recordings import copies, decoding
 from modes.runs import Run
 from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.configuration.paths import path_of
 from wavenet_tf.signal import quantization
 from wavenet_tf.speaking.generation import Generator
 from wavenet_tf.speaking.synthesis import Synthesizer
@@ -41,13 +41,13 @@ def generate(run: Run, request: Request) -> None:
   output = request.output or run.workdir / 'samples' / request.model
   if request.input:
     # The flags are checked before any model is loaded.
-    targets = copies.targets(request.input, pathlib.Path(output))
+    targets = copies.targets(request.input, path_of(output))
     wishes = {
       target: wish._replace(input=recording)
       for recording, target in targets.items()
     }
   else:
-    wishes = {_single_target(wish, pathlib.Path(output)): wish}
+    wishes = {_single_target(wish, path_of(output)): wish}
   inputs.check(wish._replace(input=request.input), run.told)
   write = _Writer(run, request)
   bad = []

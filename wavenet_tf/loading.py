@@ -5,6 +5,7 @@ import pathlib
 
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.configuration.paths import path_of
 from wavenet_tf.configuration.saved_config import load_config
 from wavenet_tf.learning.checkpoints import load_average
 from wavenet_tf.networks.student import build_student, Student
@@ -19,7 +20,7 @@ def load_config_of(workdir: str | os.PathLike) -> Config:
   Raises:
     UserError: if the folder holds no run.
   """
-  path = pathlib.Path(workdir, 'config.json')
+  path = path_of(workdir, 'config.json')
   if not path.exists():
     raise UserError(
       f'{path} does not exist; name the folder of a run that was trained.'

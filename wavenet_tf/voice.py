@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 import functools
 import os
-import pathlib
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from wavenet_tf.configuration.choices import MEL, NONE
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.configuration.paths import path_of
 from wavenet_tf.configuration.saved_config import save_config
 from wavenet_tf.judging.likelihood import utterance_scorer
 from wavenet_tf.learning.checkpoints import (
@@ -45,7 +45,7 @@ def load_run(workdir: str | os.PathLike) -> 'Voice':
   Raises:
     UserError: if the folder holds no run, or no trained teacher.
   """
-  workdir = pathlib.Path(workdir)
+  workdir = path_of(workdir)
   config = load_config_of(workdir)
   has_student = has_checkpoint(workdir / STUDENT)
   return Voice(
@@ -94,7 +94,7 @@ class Voice:
     Args:
       folder: new, or one that `save` wrote.
     """
-    folder = pathlib.Path(folder)
+    folder = path_of(folder)
     folder.mkdir(parents=True, exist_ok=True)
     save_average(self.teacher, folder / TEACHER)
     if self.student is not None:

@@ -15,6 +15,7 @@ from data.recordings.corpora import Utterance
 from wavenet_tf.configuration.choices import TAGS
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.configuration.paths import path_of
 
 
 def with_tags(
@@ -33,7 +34,7 @@ def with_tags(
   """
   if TAGS not in config.conditioning.globals:
     return utterances
-  path = pathlib.Path(config.data.tags_file or data_dir / 'tags.csv')
+  path = path_of(config.data.tags_file or data_dir / 'tags.csv')
   found = _read(path)
   tagged = [
     u._replace(tags=found.get(u.name, found.get(_stem(u.name), ())))

@@ -8,6 +8,7 @@ import numpy as np
 from data.recordings import corpora, decoding
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.configuration.paths import path_of
 from wavenet_tf.signal import cleaning
 
 
@@ -27,7 +28,7 @@ def targets(
     raise UserError(
       '--input: found nothing, expected an audio file or a folder of them.'
     )
-  source = pathlib.Path(source)
+  source = path_of(source)
   if not source.exists():
     raise UserError(f'--input: {source} does not exist.')
   found = _of_file if source.is_file() else _of_folder

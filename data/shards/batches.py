@@ -8,7 +8,6 @@ no iterator needs saving, and nothing is replayed.
 """
 
 from collections.abc import Iterable
-import os
 import pathlib
 
 import tensorflow as tf
@@ -18,6 +17,7 @@ from data.shards.example import Example, parse
 from data.shards.manifest import Manifest
 from data.shards.records import shard_paths
 from data.shards.splits import TRAIN
+from wavenet_tf.configuration.paths import path_of
 
 _OPEN_SHARDS = 8
 
@@ -45,7 +45,7 @@ def training_batches(
   paths = shard_paths(folder, manifest, TRAIN)
   utterances = len(manifest.of_split(TRAIN))
   # A buffer of whole utterances, however long they are.
-  mean_bytes = sum(map(os.path.getsize, paths)) / utterances
+  mean_bytes = sum(path_of(p).stat().st_size for p in paths) / utterances
   shuffled_bytes = crops.config.data.shuffle_megabytes * 2**20
   buffer = max(2, int(shuffled_bytes / mean_bytes))
   start = start_step * batch_size

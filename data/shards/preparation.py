@@ -3,7 +3,6 @@
 import concurrent.futures
 import dataclasses
 import pathlib
-import shutil
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +19,7 @@ from data.shards.splits import split_sides, TRAIN, VALIDATION
 from data.text import labels
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.configuration.paths import remove_tree
 from wavenet_tf.signal import cleaning, quantization
 
 
@@ -56,13 +56,13 @@ def prepare(
       'is kept for validation; or cut it into pieces (data.piece_seconds).'
     )
   partial = output.with_name(output.name + '.partial')
-  shutil.rmtree(partial, ignore_errors=True)
+  remove_tree(partial)
   partial.mkdir(parents=True)
   try:
     manifest = _prepare(config, corpus, data_dir, partial)
     partial.rename(output)
   finally:
-    shutil.rmtree(partial, ignore_errors=True)
+    remove_tree(partial)
   return manifest
 
 

@@ -18,6 +18,7 @@ from data.text.labels import aligned, TimedLabel, UNITS_PER_SECOND
 from data.text.questions import QuestionSet, read_questions
 from wavenet_tf.configuration.corpus import AudioConfig, DataConfig
 from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.configuration.paths import path_of
 
 POSITION_NAMES = (
   'position in phone, forward',
@@ -150,7 +151,7 @@ def fit_linguistic(
     UserError: if there are no questions, or no labels with a context.
   """
   found = read_questions(
-    pathlib.Path(data.question_file or data_dir / 'questions.hed')
+    path_of(data.question_file or data_dir / 'questions.hed')
   )
   files = []
   for utterance in training:

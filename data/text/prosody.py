@@ -110,7 +110,7 @@ class Prosody:
     if not path.is_file():
       raise UserError(f'{path} does not exist; run --mode=train_prosody first.')
     try:
-      with np.load(path) as saved:
+      with np.load(io.BytesIO(path.read_bytes())) as saved:
         arrays = {name: saved[name] for name in saved.files}
       header = json.loads(str(arrays.pop('header')))
     except NO_ARRAYS as error:

@@ -15,12 +15,12 @@ All else that is unknown or missing is an error that names the field.
 import dataclasses
 import json
 import os
-import pathlib
 import typing
 
 from wavenet_tf.configuration.config import Config, flatten, override
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.configuration.files import write_text
+from wavenet_tf.configuration.paths import path_of
 
 # Of the file, stored in it as `format`; release 0.3.0 wrote this one without.
 FORMAT = 1
@@ -61,7 +61,7 @@ REMOVED: dict[str, object] = {}
 def save_config(config: Config, path: str | os.PathLike) -> None:
   """Writes JSON to a temporary name, then renames it."""
   text = json.dumps(config_to_dict(config), indent=2) + '\n'
-  write_text(pathlib.Path(path), text)
+  write_text(path_of(path), text)
 
 
 def load_config(path: str | os.PathLike) -> Config:
@@ -72,7 +72,7 @@ def load_config(path: str | os.PathLike) -> Config:
       a field is unknown, missing or of another type.
   """
   try:
-    return config_from_dict(json.loads(pathlib.Path(path).read_text('utf-8')))
+    return config_from_dict(json.loads(path_of(path).read_text('utf-8')))
   except (ValueError, TypeError, AttributeError, RecursionError) as error:
     raise UserError(
       f'{path}: not a configuration that this release reads ({error}); use '

@@ -57,10 +57,14 @@ def write(prefix: pathlib.Path, tensors: dict[str, tf.Tensor]) -> None:
         tensors=list(tensors.values()),
       )
     for suffix in reversed(_SUFFIXES):
-      pathlib.Path(f'{partial}{suffix}').replace(f'{prefix}{suffix}')
+      _file(partial, suffix).replace(_file(prefix, suffix))
   except (OSError, tf.errors.OpError):
     _remove(partial)
     raise
+
+
+def _file(prefix, suffix):
+  return prefix.with_name(prefix.name + suffix)
 
 
 def _remove(partial):
@@ -71,7 +75,7 @@ def _remove(partial):
 def delete(prefix: pathlib.Path) -> None:
   """Removes a checkpoint, its index first."""
   for suffix in _SUFFIXES:
-    pathlib.Path(f'{prefix}{suffix}').unlink(missing_ok=True)
+    _file(prefix, suffix).unlink(missing_ok=True)
 
 
 def read(
@@ -96,7 +100,7 @@ def read(
       kinds is missing, unknown or of another shape or type.
     tf.errors.OpError, IndexError: if the file is damaged.
   """
-  reader = tf.train.load_checkpoint(str(prefix))
+  reader = tf.compat.v1.train.NewCheckpointReader(str(prefix))
   shapes = reader.get_variable_to_shape_map()
   types = reader.get_variable_to_dtype_map()
   stored_as = _stored_names(prefix, reader, shapes, like)

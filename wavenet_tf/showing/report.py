@@ -7,6 +7,7 @@ import pathlib
 from typing import NamedTuple
 
 from wavenet_tf.configuration.files import write_text
+from wavenet_tf.configuration.paths import RemotePath
 from wavenet_tf.showing import comparison
 from wavenet_tf.showing.page import page
 from wavenet_tf.showing.tables import Row, table
@@ -73,7 +74,9 @@ def _page(folder, results, rows, heard):
     f'{html.escape(one.picture.stem)}"></p>'
     for one in heard
   )
-  guide = pathlib.Path(os.path.relpath(_GUIDE, folder.resolve())).as_posix()
+  guide = _GUIDE.as_uri()
+  if not isinstance(folder, RemotePath):  # The two may move together.
+    guide = pathlib.Path(os.path.relpath(_GUIDE, folder.resolve())).as_posix()
   body = f"""{_table([], rows)}
 {_comparison(compared) if compared else ''}
 <h2>Audio</h2>

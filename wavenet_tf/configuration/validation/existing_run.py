@@ -1,10 +1,10 @@
 """Which fields an existing run may change."""
 
 import os
-import pathlib
 
 from wavenet_tf.configuration.config import Config, flatten
 from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.configuration.paths import path_of
 
 # Fields that an existing run may change without becoming another run: how long
 # and how often, in which memory, what to listen to; never what is learned or
@@ -70,7 +70,7 @@ def check_same_run(
   free = {
     section
     for section, models in _MODELS_OF_A_SECTION.items()
-    if not any(pathlib.Path(workdir, model).exists() for model in models)
+    if not any(path_of(workdir, model).exists() for model in models)
   }
   for field, value in after.items():
     if field.split('.')[0] in free:

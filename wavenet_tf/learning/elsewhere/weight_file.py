@@ -29,7 +29,7 @@ def read(path: pathlib.Path) -> dict[str, np.ndarray]:
     UserError: if it is not there, or not a `.npz` file of arrays.
   """
   try:
-    with np.load(path) as arrays:
+    with np.load(io.BytesIO(path.read_bytes())) as arrays:
       found = dict(arrays)
     # Of a member that is no array, NumPy gives the bytes.
     if not all(isinstance(array, np.ndarray) for array in found.values()):

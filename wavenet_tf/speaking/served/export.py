@@ -1,13 +1,13 @@
 """A run's models as a SavedModel that TensorFlow Serving loads as it is."""
 
 import pathlib
-import shutil
 
 import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from wavenet_tf.configuration.config import Config
+from wavenet_tf.configuration.paths import remove_tree
 from wavenet_tf.configuration.saved_config import save_config
 from wavenet_tf.networks.student import Student
 from wavenet_tf.networks.teacher import Teacher
@@ -59,12 +59,12 @@ def export(
     (int(p.name) for p in folder.iterdir() if p.name.isdigit()), default=0
   )
   partial = folder / f'{version}.partial'
-  shutil.rmtree(partial, ignore_errors=True)
+  remove_tree(partial)
   try:
     _write(ServedModel(student, teacher, config), config, partial)
     return partial.rename(folder / str(version))
   finally:
-    shutil.rmtree(partial, ignore_errors=True)
+    remove_tree(partial)
 
 
 def _write(served, config, folder):
