@@ -9,19 +9,22 @@ from data.shards.example import Example
 from data.shards.pieces import is_piece
 from data.shards.splits import TRAIN, VALIDATION
 from modes.runs import Run
+from wavenet_tf import loading
 from wavenet_tf.configuration.choices import NONE
+from wavenet_tf.configuration.files import write_bytes
 from wavenet_tf.judging import baseline, evaluation, speakers
 from wavenet_tf.judging.anchors import anchors
 from wavenet_tf.judging.classification import classifier_accuracy
 from wavenet_tf.judging.copies import copies, RECORDING
 from wavenet_tf.judging.perception import comparison, instruments
 from wavenet_tf.learning.checkpoints import has_checkpoint
-from wavenet_tf.showing import report, tables
-from wavenet_tf.showing.pictures import save_picture
+from wavenet_tf.showing import curves, report, tables
+from wavenet_tf.showing.pictures import png
 from wavenet_tf.showing.spectrograms import spectrogram_figure
-from wavenet_tf.signal import inversion
+from wavenet_tf.signal import inversion, quantization
 
-_DRAWN_VOICES = (RECORDING, 'teacher', 'student')
+# Anchors are heard beside them.
+_DRAWN_VOICES = (RECORDING, 'student', 'teacher')
 
 
 def evaluate(run: Run) -> None:
@@ -74,7 +77,24 @@ def evaluate(run: Run) -> None:
   )
   heard = _write_samples(run, waveforms)
   rows = tables.rows(results, run.workdir)
-  print(report.write(run.workdir / 'report', results, rows, heard))
+  print(
+    report.write(run.workdir / 'report', results, rows, heard, _trained(run))
+  )
+
+
+def _trained(run):
+  """What the page of a run begins with."""
+  found = {
+    model: curves.read_curves(run.workdir / model)
+    for model in (loading.TEACHER, loading.STUDENT)
+  }
+  steps = {
+    model: int(max(of['loss'].steps)) for model, of in found.items() if of
+  }
+  return report.Trained(
+    tables.trained_rows(run.config, run.manifest.corpus, steps),
+    curves.curves_figure(found),
+  )
 
 
 def measure_classifier(run: Run) -> dict:
@@ -141,16 +161,18 @@ def _write_samples(run, waveforms):
   """The first draw of every voice, and the models' spectrograms."""
   folder = run.workdir / 'samples'
   folder.mkdir(exist_ok=True)
+  rate = run.config.audio.sample_rate_hz
   heard = []
   for name, by_voice in waveforms.items():
     stem = pathlib.PurePath(name).with_suffix('').as_posix().replace('/', '_')
-    sounds = {voice: folder / f'{stem}_{voice}.wav' for voice in by_voice}
-    for voice, path in sounds.items():
-      rate = run.config.audio.sample_rate_hz
-      decoding.write_wav(path, by_voice[voice][0], rate)
-    picture = folder / f'{stem}.png'
+    sounds = {}
+    for voice, draws in by_voice.items():
+      levels = quantization.levels_from_waveform(draws[0]).numpy()
+      decoding.write_wav(folder / f'{stem}_{voice}.wav', draws[0], rate)
+      sounds[voice] = decoding.flac(levels.astype('int16'), rate)
     drawn = {v: by_voice[v][0] for v in _DRAWN_VOICES if v in by_voice}
-    save_picture(picture, spectrogram_figure(drawn, run.config.audio))
+    spectrograms = png(spectrogram_figure(drawn, run.config.audio))
+    write_bytes(folder / f'{stem}.png', spectrograms)
     text = run.manifest.of_name(name)['text']
-    heard.append(report.Heard(name, text, sounds, picture))
+    heard.append(report.Heard(name, text, sounds, spectrograms))
   return heard

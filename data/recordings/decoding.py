@@ -87,7 +87,12 @@ def write_wav(path: pathlib.Path, waveform: np.ndarray, rate_hz: int) -> None:
 
 
 def flac_bytes(levels: np.ndarray, rate_hz: int) -> int:
-  """Size of the FLAC file at the highest compression level (`flac -8`)."""
+  """Size of the FLAC file of 16-bit levels."""
+  return len(flac(levels, rate_hz))
+
+
+def flac(levels: np.ndarray, rate_hz: int) -> bytes:
+  """A FLAC file at the highest compression level (`flac -8`)."""
   buffer = io.BytesIO()
   soundfile.write(
     buffer,
@@ -97,7 +102,7 @@ def flac_bytes(levels: np.ndarray, rate_hz: int) -> int:
     subtype='PCM_16',
     compression_level=1.0,
   )
-  return len(buffer.getvalue())
+  return buffer.getvalue()
 
 
 def _read(path):

@@ -23,8 +23,8 @@ from tests.support.variants import (
   GAUSSIAN,
   LARGE,
   NOTHING,
-  TEXT,
   SPEAKERS,
+  TEXT,
 )
 from wavenet_tf.configuration.config import flatten
 from wavenet_tf.configuration.errors import UserError

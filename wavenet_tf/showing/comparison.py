@@ -65,6 +65,12 @@ def grids(compared: dict) -> list[Grid]:
   return found
 
 
+def meanings(compared: dict) -> list[list[str]]:
+  """What each column of the tables is, a row a column."""
+  shown = {title for grid in grids(compared) for title in grid.header}
+  return [[m.title, m.meaning] for m in MEASURES if m.title in shown]
+
+
 def _cell(average, decimals):
   if average is None or average['mean'] is None:
     return '-'

@@ -14,11 +14,16 @@ import numpy as np
 from wavenet_tf.configuration.files import write_bytes
 
 
-def save_picture(path: pathlib.Path, figure: Figure) -> None:
-  """Writes a PNG, whole or not at all."""
+def png(figure: Figure) -> bytes:
+  """A figure as a PNG file."""
   buffer = io.BytesIO()
   figure.savefig(buffer, format='png', dpi=100)
-  write_bytes(path, buffer.getvalue())
+  return buffer.getvalue()
+
+
+def save_picture(path: pathlib.Path, figure: Figure) -> None:
+  """Writes a PNG, whole or not at all."""
+  write_bytes(path, png(figure))
 
 
 def pixels(figure: Figure) -> np.ndarray:

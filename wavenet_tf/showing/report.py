@@ -2,28 +2,37 @@
 
 import html
 import json
-import os
 import pathlib
 from typing import NamedTuple
 
+from matplotlib.figure import Figure
+
 from wavenet_tf.configuration.files import write_text
-from wavenet_tf.configuration.paths import RemotePath
+from wavenet_tf.judging.perception.advice import advice
 from wavenet_tf.showing import comparison
-from wavenet_tf.showing.page import page
+from wavenet_tf.showing.page import page, picture, player
+from wavenet_tf.showing.pictures import png
 from wavenet_tf.showing.tables import Row, table
 
-# In a checkout, where the program runs.
-_GUIDE = pathlib.Path(__file__).parents[2] / 'docs' / 'evaluation.md'
 _FIRST_VOICES = ('recording', 'student', 'teacher')
-# The players of six voices fit into 1000 pixels.
+# A page of minutes of audio is too large to be mailed.
+_MOST_HEARD = 8
 _STYLE = """
-body { max-width: 80rem; }
-td, th { padding: 0.2rem 0.5rem; border-bottom: 1px solid #ddd; }
-table { margin-bottom: 1.5rem; }
-td[colspan] { padding-top: 1rem; border: none; }
-th { text-align: left; font-weight: normal; color: #666; }
-audio { width: 9rem; }
-small { color: #666; }
+body { max-width: 70rem; }
+nav a { margin-right: 1rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; margin-bottom: 1.5rem; }
+td, th { padding: 0.2rem 0.6rem 0.2rem 0; border-bottom: 1px solid #8884;
+  text-align: left; vertical-align: top; }
+th { font-weight: normal; opacity: 0.7; }
+td { overflow-wrap: anywhere; }
+.numbers td, .numbers th { white-space: nowrap; }
+.wide > img { max-width: none; width: 100%; min-width: 40rem; }
+.numbers td + td, .numbers th + th { text-align: right; }
+.voices { display: flex; flex-wrap: wrap; gap: 0.5rem 1rem; margin: 0.5rem 0; }
+figure { margin: 0; }
+audio { display: block; width: 15rem; max-width: 100%; }
+small, figcaption { opacity: 0.7; }
 """
 
 
@@ -33,26 +42,43 @@ class Heard(NamedTuple):
   Attributes:
     name: as in the corpus.
     text: what is said, or ''.
-    sounds: WAV files, by voice.
-    picture: a PNG file of their spectrograms.
+    sounds: FLAC, by voice.
+    spectrograms: PNG.
   """
 
   name: str
   text: str
-  sounds: dict[str, pathlib.Path]
-  picture: pathlib.Path
+  sounds: dict[str, bytes]
+  spectrograms: bytes
+
+
+class Trained(NamedTuple):
+  """What a run has learned, and from what.
+
+  Attributes:
+    rows: for people.
+    curves: of the training; None where nothing was kept of it.
+  """
+
+  rows: list[Row]
+  curves: Figure | None = None
 
 
 def write(
-  folder: pathlib.Path, results: dict, rows: list[Row], heard: list[Heard]
+  folder: pathlib.Path,
+  results: dict,
+  rows: list[Row],
+  heard: list[Heard],
+  trained: Trained,
 ) -> str:
-  """`results.json`, `summary.txt` and `index.html` with figures and audio.
+  """`results.json`, `summary.txt` and `index.html`, which is one file.
 
   Args:
     folder: `<workdir>/report`.
     results: plain data; of `perception`, if there is some, tables are made.
     rows: the rest of it for people.
-    heard: the utterances, each a row of players.
+    heard: the utterances; the first of them are to be heard on the page.
+    trained: what the page begins with.
 
   Returns:
     The summary.
@@ -63,70 +89,99 @@ def write(
   folder.mkdir(parents=True, exist_ok=True)
   write_text(folder / 'results.json', json.dumps(results, indent=2) + '\n')
   write_text(folder / 'summary.txt', summary + '\n')
-  write_text(folder / 'index.html', _page(folder, results, rows, heard))
+  write_text(folder / 'index.html', _page(results, rows, heard, trained))
   return summary
 
 
-def _page(folder, results, rows, heard):
+def _page(results, rows, heard, trained):
   compared = results.get('perception')
-  images = '\n'.join(
-    f'<p><img src="{_link(folder, one.picture)}" alt="spectrograms of '
-    f'{html.escape(one.picture.stem)}"></p>'
-    for one in heard
+  sections = {
+    'What was trained': _table([], trained.rows) + _curves(trained.curves),
+    'Numbers': _table([], rows),
+    'Voices side by side': _comparison(compared) if compared else '',
+    'What to try next': _advice(results, compared),
+    'Sounds': '\n'.join(map(_utterance, heard[:_MOST_HEARD])),
+  }
+  sections = {title: body for title, body in sections.items() if body}
+  links = ''.join(
+    f'<a href="#{_anchor(title)}">{title}</a>' for title in sections
   )
-  guide = _GUIDE.as_uri()
-  if not isinstance(folder, RemotePath):  # The two may move together.
-    guide = pathlib.Path(os.path.relpath(_GUIDE, folder.resolve())).as_posix()
-  body = f"""{_table([], rows)}
-{_comparison(compared) if compared else ''}
-<h2>Audio</h2>
-{_players(folder, heard)}
-<h2>Spectrograms</h2>
-{images}
-<p>How to read this page: <a href="{html.escape(guide)}">docs/evaluation.md</a>
-</p>"""
-  return page('WaveNet report', body, _STYLE)
+  parts = [
+    f'<h2 id="{_anchor(title)}">{title}</h2>\n{body}'
+    for title, body in sections.items()
+  ]
+  return page(
+    'WaveNet report', f'<nav>{links}</nav>\n' + '\n'.join(parts), _STYLE
+  )
+
+
+def _anchor(title):
+  return title.lower().replace(' ', '-')
+
+
+def _curves(figure):
+  if figure is None:
+    return ''
+  titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
+  drawn = picture(png(figure), f'Curves over training: {"; ".join(titles)}')
+  return f'<div class="wide">{drawn}</div>'
 
 
 def _comparison(compared):
   notes = [f'<p>{html.escape(note)}</p>' for note in comparison.notes(compared)]
-  tables = [_table(g.header, g.rows) for g in comparison.grids(compared)]
-  return '\n'.join(['<h2>Voices side by side</h2>', *notes, *tables])
+  tables = [
+    _table(g.header, g.rows, 'numbers') for g in comparison.grids(compared)
+  ]
+  meanings = _table([], comparison.meanings(compared))
+  return '\n'.join(
+    [
+      *notes,
+      *tables,
+      f'<details><summary>The columns</summary>{meanings}</details>',
+    ]
+  )
 
 
-def _players(folder, heard):
-  """What is said, and below it a player for each voice."""
-  found = [voice for one in heard for voice in one.sounds]
+def _advice(results, compared):
+  found = [
+    *results.get('student_health', {}).get('warnings', []),
+    *(advice(compared) if compared else []),
+  ]
+  items = ''.join(f'<li>{html.escape(text)}</li>' for text in found)
+  return f'<ul>{items}</ul>' if items else '<p>No measure stands out.</p>'
+
+
+def _utterance(one):
+  """What is said, a player for each voice, and their spectrograms."""
   # What there is to compare stands first, then what explains it.
-  voices = [v for v in dict.fromkeys([*_FIRST_VOICES, *found]) if v in found]
-  lines = []
-  for one in heard:
-    lines.append(
-      f'<tr><td colspan="{len(voices)}">{html.escape(one.text)} '
-      f'<small>{html.escape(one.name)}</small></td></tr>'
-    )
-    players = ''.join(
-      '<td><audio controls preload="metadata" '
-      f'src="{_link(folder, one.sounds[voice])}"></audio></td>'
-      for voice in voices
-    )
-    lines.append(f'<tr>{players}</tr>')
-  header = _cells('th', map(comparison.title_of, voices))
-  return '\n'.join(['<table>', header, *lines, '</table>'])
+  voices = [v for v in dict.fromkeys([*_FIRST_VOICES, *one.sounds])
+            if v in one.sounds]  # fmt: skip
+  players = ''.join(
+    f'<figure><figcaption>{html.escape(comparison.title_of(voice))}'
+    '</figcaption>'
+    f'{player(one.sounds[voice], f"{one.name}, {comparison.title_of(voice)}")}'
+    '</figure>'
+    for voice in voices
+  )
+  description = (
+    f'Log-mel spectrograms of {one.name}, one above the other: '
+    f'{", ".join(map(comparison.title_of, voices))}'
+  )
+  return (
+    f'<p>{html.escape(one.text)} <small>{html.escape(one.name)}</small></p>\n'
+    f'<div class="voices">{players}</div>\n'
+    f'{picture(one.spectrograms, description)}'
+  )
 
 
-def _table(header, rows):
+def _table(header, rows, kind=''):
   lines = [_cells('th', header)] if header else []
   lines += [_cells('td', row) for row in rows]
-  return '\n'.join(['<table>', *lines, '</table>'])
+  return '\n'.join(
+    [f'<div class="wide"><table class="{kind}">', *lines, '</table></div>']
+  )
 
 
 def _cells(tag, texts):
   cells = ''.join(f'<{tag}>{html.escape(text)}</{tag}>' for text in texts)
   return f'<tr>{cells}</tr>'
-
-
-def _link(folder, path):
-  return html.escape(
-    pathlib.Path('..', path.relative_to(folder.parent)).as_posix()
-  )

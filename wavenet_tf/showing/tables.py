@@ -3,6 +3,7 @@
 import pathlib
 
 from wavenet_tf.configuration.choices import LINGUISTIC, MEL, MU_LAW, NONE
+from wavenet_tf.configuration.config import Config
 
 Row = tuple[str, str]  # What it is, and its value with its unit.
 
@@ -45,6 +46,53 @@ def rows(results: dict, workdir: pathlib.Path) -> list[Row]:
   if versions:
     found.append(('SavedModel', str(versions[-1])))
   return found
+
+
+def trained_rows(
+  config: Config, corpus: dict, steps: dict[str, int]
+) -> list[Row]:
+  """What a run is, and what it learned from.
+
+  Args:
+    config: of the run.
+    corpus: of its manifest.
+    steps: that were trained, by model.
+  """
+  audio, teacher, student = config.audio, config.teacher, config.student
+  rate = audio.sample_rate_hz
+  field_ms = 1000 * teacher.receptive_field_samples / rate
+  found = [
+    ('recordings', f'{corpus["seconds"] / 60:.1f} minutes, {corpus["layout"]}'),
+    (
+      'audio',
+      f'{rate:,} Hz, {audio.mel_bins} mel bins of {audio.mel_min_hz:g} to '
+      f'{audio.mel_max_hz:g} Hz every {audio.hop_samples} samples',
+    ),
+    (
+      'teacher',
+      f'{len(teacher.dilations)} layers of {teacher.residual_channels} '
+      f'channels, hears {field_ms:.0f} ms{_seen_samples(config, steps)}',
+    ),
+  ]
+  if student.flow_layers:
+    flows = ', '.join(map(str, student.flow_layers))
+    found.append(
+      (
+        'student',
+        f'flows of {flows} layers of {student.residual_channels} channels'
+        f'{_seen_samples(config, steps, "student")}',
+      )
+    )
+  return found
+
+
+def _seen_samples(config, steps, model='teacher'):
+  """How long it was trained."""
+  if not steps.get(model):
+    return ''
+  settings = getattr(config, f'train_{model}')
+  samples = steps[model] * settings.batch_size * settings.crop_samples
+  return f'; {steps[model]:,} steps, {samples / 1e6:,.1f} million samples'
 
 
 def _likelihood_rows(results):

@@ -29,24 +29,68 @@ class Measure(NamedTuple):
     key: in `results.json`.
     title: for people, with its unit.
     decimals: that are worth printing.
+    meaning: of it, in a few words.
     package: without which it is not measured; '' for none.
   """
 
   key: str
   title: str
   decimals: int
+  meaning: str
   package: str = ''
 
 
 MEASURES = (
-  Measure('pesq_wb', 'PESQ-WB', 2, 'pesq'),
-  Measure('stoi', 'STOI', 3, 'pystoi'),
-  Measure('mcd_db', 'MCD dB', 2, 'pyworld'),
-  Measure('f0_cents', 'F0 cents', 0, 'pyworld'),
-  Measure('voicing_error_percent', 'V/UV %', 1, 'pyworld'),
-  Measure('level_db', 'level dB', 1),
-  Measure('burst_seconds', 'bursts s', 2),
-  Measure('word_error_percent', 'WER %', 1, 'pocketsphinx'),
+  Measure(
+    'pesq_wb',
+    'PESQ-WB',
+    2,
+    'mean opinion as a model of listeners predicts it, 1.04 to 4.64 (ITU-T '
+    'P.862.2); more is better',
+    'pesq',
+  ),
+  Measure(
+    'stoi',
+    'STOI',
+    3,
+    'intelligibility, 0 to 1; more is better',
+    'pystoi',
+  ),
+  Measure(
+    'mcd_db',
+    'MCD dB',
+    2,
+    'distance of mel-cepstra, which is timbre; less is better',
+    'pyworld',
+  ),
+  Measure(
+    'f0_cents',
+    'F0 cents',
+    0,
+    'root mean square error of pitch; 100 cents are a semitone',
+    'pyworld',
+  ),
+  Measure(
+    'voicing_error_percent',
+    'V/UV %',
+    1,
+    'frames that have a voice in the copy or the recording only',
+    'pyworld',
+  ),
+  Measure('level_db', 'level dB', 1, 'RMS level, copy minus recording'),
+  Measure(
+    'burst_seconds',
+    'bursts s',
+    2,
+    'seconds 12 dB louder than the recording, where a voice fell into noise',
+  ),
+  Measure(
+    'word_error_percent',
+    'WER %',
+    1,
+    'words that a recogniser gets wrong; compare with the recording',
+    'pocketsphinx',
+  ),
 )
 
 
