@@ -12,7 +12,7 @@ import pathlib
 import re
 import sys
 
-from wavenet_tf.configuration.paths import path_of
+from wavenet_tf.configuration.files import path_of
 
 # TensorFlow's start-up remarks would bury the first line a user should read.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')

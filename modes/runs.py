@@ -18,8 +18,8 @@ from wavenet_tf.configuration import presets
 from wavenet_tf.configuration.choices import LINGUISTIC, MEL
 from wavenet_tf.configuration.config import Config, flatten, override
 from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.configuration.files import path_of
 from wavenet_tf.configuration.learning import TrainingConfig
-from wavenet_tf.configuration.paths import path_of
 from wavenet_tf.configuration.saved_config import load_config, save_config
 from wavenet_tf.configuration.validation import existing_run, validate
 from wavenet_tf.learning import checkpoints, objectives

@@ -17,7 +17,7 @@ from data.shards.example import Example, parse
 from data.shards.manifest import Manifest
 from data.shards.records import shard_paths
 from data.shards.splits import TRAIN
-from wavenet_tf.configuration.paths import path_of
+from wavenet_tf.configuration.files import path_of
 
 _OPEN_SHARDS = 8
 

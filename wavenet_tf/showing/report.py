@@ -7,7 +7,7 @@ import pathlib
 from typing import NamedTuple
 
 from wavenet_tf.configuration.files import write_text
-from wavenet_tf.configuration.paths import RemotePath
+from wavenet_tf.configuration.remote.paths import RemotePath
 from wavenet_tf.showing import comparison
 from wavenet_tf.showing.page import page
 from wavenet_tf.showing.tables import Row, table
