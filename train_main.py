@@ -97,6 +97,13 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
     'on every machine that TF_CONFIG lists, with one --workdir that all see.',
     **here,
   )
+  flags.DEFINE_list(
+    'data_service',
+    [],
+    'Training: grpc://host:port of tf.data services that read and cut the '
+    'recordings, each a dispatcher with one worker (docs/scale.md).',
+    **here,
+  )
   flags.DEFINE_string(
     'compare_workdir',
     None,
@@ -228,7 +235,9 @@ def _run(values) -> None:
     values.mode,
     init_from,
   )
-  run = dataclasses.replace(run, replicas=devices)
+  run = dataclasses.replace(
+    run, replicas=devices, data_services=tuple(values.data_service)
+  )
   {
     'all': lambda run: everything(run, values.data_dir, init_from),
     'prepare': lambda run: learning.prepare(run, values.data_dir, init_from),

@@ -249,6 +249,7 @@ def _train(
     batch_size=settings.batch_size,
     seed=settings.seed,
     start_step=trainer.steps_done,
+    services=run.data_services,
   )
   if synthesize is None:
     trainer.run(batches)

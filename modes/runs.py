@@ -44,6 +44,7 @@ class Run:
   workdir: pathlib.Path
   saved: Config  # What the folder was made with, before this command.
   replicas: Replicas = ALONE  # Which train; the chief of several writes.
+  data_services: tuple[str, ...] = ()  # Which make batches; none: this one.
 
   @property
   def data(self) -> pathlib.Path:

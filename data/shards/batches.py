@@ -8,8 +8,10 @@ no iterator needs saving. What is shuffled is numbers of utterances, so that
 those before n are counted, not read; a shard is open while a record is read.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 import pathlib
+import socket
+import urllib.parse
 
 import tensorflow as tf
 
@@ -18,8 +20,11 @@ from data.shards.example import Example, parse
 from data.shards.manifest import Manifest
 from data.shards.records import record_index
 from data.shards.splits import TRAIN
+from wavenet_tf.configuration.errors import UserError
 
 _SHARDS_IN_TURN = 8
+# How long a service may take to answer.
+_SECONDS = 10
 
 
 def training_batches(
@@ -30,17 +35,27 @@ def training_batches(
   batch_size: int,
   seed: int,
   start_step: int = 0,
-) -> tf.data.Dataset:
+  services: Sequence[str] = (),
+) -> Iterable[Batch]:
   """Endless `Batch`es of random crops that begin on a frame.
 
   Args:
-    folder: holds the shards.
+    folder: holds the shards; services must see it by the same name.
     manifest: verified, of that folder.
     crops: how utterances are cut; about `config.data.shuffle_megabytes` of them
       are shuffled at a time.
     batch_size: crops per batch.
     seed: of order and crops.
     start_step: batches that were already consumed.
+    services: addresses of tf.data services, each a dispatcher with one worker,
+      that make the batches in turn; none: this process does.
+
+  Returns:
+    The same batches in the same order, whoever makes them; a `tf.data.Dataset`
+    where this process does.
+
+  Raises:
+    UserError: if a service is not there, or gives other batches than its own.
   """
   index = record_index(folder, manifest, TRAIN)
   # A buffer of whole utterances, however long they are.
@@ -49,20 +64,61 @@ def training_batches(
   start = start_step * batch_size
   epochs = tf.data.Dataset.range(start // index.records, tf.int64.max)
   numbers = epochs.flat_map(lambda epoch: _epoch(index, seed, epoch, buffer))
+  numbers = numbers.skip(start % index.records).enumerate(start)
   channels = crops.config.local_channels
-  return (
-    numbers.skip(start % index.records)
-    .enumerate(start)
-    .map(
-      lambda n, number: crops.at_random(
-        parse(index.read(number), channels), seed, n
-      ),
-      num_parallel_calls=tf.data.AUTOTUNE,
-      deterministic=True,
-    )
-    .batch(batch_size, drop_remainder=True)
-    .prefetch(tf.data.AUTOTUNE)
-  )
+
+  def crop(n, number):
+    example = parse(index.read(number), channels)
+    return n, crops.at_random(example, seed, n)
+
+  def batches(numbers):
+    return numbers.map(
+      crop, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    ).batch(batch_size, drop_remainder=True)
+
+  if not services:
+    made = batches(numbers).map(lambda ns, batch: batch)
+    return made.prefetch(tf.data.AUTOTUNE)
+  by_step = numbers.batch(batch_size)
+  made = [
+    batches(by_step.shard(len(services), i).unbatch()).apply(_by(service))
+    for i, service in enumerate(services)
+  ]
+  turns = tf.data.Dataset.range(len(services)).repeat()
+  return _in_order(tf.data.Dataset.choose_from_datasets(made, turns), start)
+
+
+def _by(service):
+  """Moves a dataset to a service, if that is there."""
+  url = urllib.parse.urlsplit(service)
+  try:
+    if url.scheme != 'grpc' or not url.port:
+      raise ValueError
+    socket.create_connection((url.hostname, url.port), _SECONDS).close()
+  except ValueError:
+    raise UserError(
+      f'--data_service: found {service!r}, expected grpc://host:port.'
+    ) from None
+  except OSError as error:
+    raise UserError(
+      f'--data_service: {service} does not answer ({error.strerror or error}); '
+      'start its dispatcher and its worker first (docs/scale.md).'
+    ) from error
+  sharding = tf.data.experimental.service.ShardingPolicy.OFF
+  return tf.data.experimental.service.distribute(sharding, service)
+
+
+def _in_order(numbered, start):
+  """Batches whose crops count from `start`, without a gap."""
+  for ns, batch in numbered.prefetch(tf.data.AUTOTUNE):
+    if int(ns[0]) != start:
+      raise UserError(
+        f'--data_service: gave the batch of crop {int(ns[0])}, expected that '
+        f'of crop {start}; a service has one worker, and begins again if that '
+        'does. The same command goes on from the last checkpoint.'
+      )
+    start += len(ns)
+    yield batch
 
 
 def _epoch(index, seed, epoch, buffer):

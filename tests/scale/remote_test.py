@@ -153,6 +153,12 @@ REFUSED = {
     'run',
     'differs from the file',
   ),
+  'a service that is not there': (
+    lambda root: None,
+    ['--mode=train_teacher', '--data_service=grpc://localhost:1'],
+    'run',
+    'does not answer',
+  ),
   'no checkpoint': (
     lambda root: None,
     ['--mode=generate', '--input={root}/corpus/1.wav'],
