@@ -78,14 +78,13 @@ class Run:
     return self.workdir / 'prosody.npz'
 
   def validation(self, count: int, every: int = 1) -> list[Example]:
-    examples = read_examples(self.data, self.manifest, VALIDATION)
-    return list(itertools.islice(examples, 0, count * every, every))
+    examples = read_examples(self.data, self.manifest, VALIDATION, every)
+    return list(itertools.islice(examples, count))
 
   def spread(self, split: str, count: int) -> list[Example]:
     """At most `count` examples, from all over a split."""
     every = -(-len(self.manifest.of_split(split)) // count)
-    examples = read_examples(self.data, self.manifest, split)
-    return list(itertools.islice(examples, 0, None, every))
+    return list(read_examples(self.data, self.manifest, split, every))
 
   def teacher(self) -> teacher_lib.Teacher:
     return loading.load_teacher(self.config, self.workdir)
