@@ -12,7 +12,7 @@ import pathlib
 import re
 import sys
 
-from wavenet_tf.configuration.paths import path_of
+from wavenet_tf.configuration.files import path_of
 
 # TensorFlow's start-up remarks would bury the first line a user should read.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
@@ -95,6 +95,13 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
     replicas.KINDS,
     'Training: the devices that share each batch; multi_worker is this command '
     'on every machine that TF_CONFIG lists, with one --workdir that all see.',
+    **here,
+  )
+  flags.DEFINE_list(
+    'data_service',
+    [],
+    'Training: grpc://host:port of tf.data services that read and cut the '
+    'recordings, each a dispatcher with one worker (docs/scale.md).',
     **here,
   )
   flags.DEFINE_string(
@@ -228,7 +235,9 @@ def _run(values) -> None:
     values.mode,
     init_from,
   )
-  run = dataclasses.replace(run, replicas=devices)
+  run = dataclasses.replace(
+    run, replicas=devices, data_services=tuple(values.data_service)
+  )
   {
     'all': lambda run: everything(run, values.data_dir, init_from),
     'prepare': lambda run: learning.prepare(run, values.data_dir, init_from),

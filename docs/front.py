@@ -16,14 +16,14 @@ from matplotlib import style
 from matplotlib.animation import PillowWriter
 from matplotlib.figure import Figure
 import numpy as np
-import soundfile
 import tensorflow as tf
 
+from data.recordings import decoding
 from docs.tutorial.example import as_heard
 from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.showing.figures.flow_steps import flow_steps
 from wavenet_tf.showing.figures.predictions import densities
-from wavenet_tf.signal import resampling, spectra
+from wavenet_tf.signal import spectra
 from wavenet_tf.signal.emphasis import de_emphasise
 from wavenet_tf.signal.framing import pad_margin
 from wavenet_tf.voice import load_run, Voice
@@ -149,10 +149,9 @@ def _heard(step, voice):
 def main(path: str) -> None:
   """Writes the pictures of a recording."""
   voice = load_run(_VOICE)
-  waveform, rate_hz = soundfile.read(path, dtype='float32')
-  waveform = resampling.resampled(
-    waveform, rate_hz, voice.config.audio.sample_rate_hz
-  ).astype(np.float32)
+  rate_hz = voice.config.audio.sample_rate_hz
+  levels = decoding.load(pathlib.Path(path), rate_hz)
+  waveform = quantization.waveform_from_levels(levels).numpy()
   for name, dark in ('light', False), ('dark', True):
     front(voice, waveform, dark).savefig(_HERE / f'front_{name}.png', dpi=80)
   writer = PillowWriter(_PICTURES_A_SECOND)

@@ -11,9 +11,8 @@ from data.shards.crops import Crops
 from modes.pitch import starting_student
 from modes.runs import Run
 from wavenet_tf.configuration.errors import UserError
-from wavenet_tf.configuration.files import write_bytes, write_text
+from wavenet_tf.configuration.files import path_of, write_bytes, write_text
 from wavenet_tf.configuration.learning import TrainingConfig
-from wavenet_tf.configuration.paths import path_of
 from wavenet_tf.learning import checkpoints, objectives, tensor_file
 from wavenet_tf.learning.elsewhere import stablehlo, weight_file
 from wavenet_tf.learning.elsewhere.gradients import Gradient

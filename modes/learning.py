@@ -17,8 +17,7 @@ from modes.pitch import starting_student
 from modes.runs import Run
 from wavenet_tf.configuration.choices import LINGUISTIC, NONE
 from wavenet_tf.configuration.errors import UserError
-from wavenet_tf.configuration.files import write_text
-from wavenet_tf.configuration.paths import path_of
+from wavenet_tf.configuration.files import path_of, write_text
 from wavenet_tf.configuration.validation.networks import validate_classifier
 from wavenet_tf.judging.health import diagnosis, measurement
 from wavenet_tf.judging.perception import instruments
@@ -250,6 +249,7 @@ def _train(
     batch_size=settings.batch_size,
     seed=settings.seed,
     start_step=trainer.steps_done,
+    services=run.data_services,
   )
   if synthesize is None:
     trainer.run(batches)

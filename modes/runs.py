@@ -18,8 +18,8 @@ from wavenet_tf.configuration import presets
 from wavenet_tf.configuration.choices import LINGUISTIC, MEL
 from wavenet_tf.configuration.config import Config, flatten, override
 from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.configuration.files import path_of
 from wavenet_tf.configuration.learning import TrainingConfig
-from wavenet_tf.configuration.paths import path_of
 from wavenet_tf.configuration.saved_config import load_config, save_config
 from wavenet_tf.configuration.validation import existing_run, validate
 from wavenet_tf.learning import checkpoints, objectives
@@ -44,6 +44,7 @@ class Run:
   workdir: pathlib.Path
   saved: Config  # What the folder was made with, before this command.
   replicas: Replicas = ALONE  # Which train; the chief of several writes.
+  data_services: tuple[str, ...] = ()  # Which make batches; none: this one.
 
   @property
   def data(self) -> pathlib.Path:
@@ -77,14 +78,13 @@ class Run:
     return self.workdir / 'prosody.npz'
 
   def validation(self, count: int, every: int = 1) -> list[Example]:
-    examples = read_examples(self.data, self.manifest, VALIDATION)
-    return list(itertools.islice(examples, 0, count * every, every))
+    examples = read_examples(self.data, self.manifest, VALIDATION, every)
+    return list(itertools.islice(examples, count))
 
   def spread(self, split: str, count: int) -> list[Example]:
     """At most `count` examples, from all over a split."""
     every = -(-len(self.manifest.of_split(split)) // count)
-    examples = read_examples(self.data, self.manifest, split)
-    return list(itertools.islice(examples, 0, None, every))
+    return list(read_examples(self.data, self.manifest, split, every))
 
   def teacher(self) -> teacher_lib.Teacher:
     return loading.load_teacher(self.config, self.workdir)

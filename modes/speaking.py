@@ -7,7 +7,7 @@ from data.conditioning import inputs
 from data.recordings import copies, decoding
 from modes.runs import Run
 from wavenet_tf.configuration.errors import UserError
-from wavenet_tf.configuration.paths import path_of
+from wavenet_tf.configuration.files import path_of
 from wavenet_tf.signal import quantization
 from wavenet_tf.speaking.generation import Generator
 from wavenet_tf.speaking.synthesis import Synthesizer

@@ -5,7 +5,7 @@ import pathlib
 
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.errors import UserError
-from wavenet_tf.configuration.paths import path_of
+from wavenet_tf.configuration.files import path_of
 from wavenet_tf.configuration.saved_config import load_config
 from wavenet_tf.learning.checkpoints import load_average
 from wavenet_tf.networks.student import build_student, Student

@@ -10,7 +10,7 @@ import numpy as np
 from wavenet_tf.configuration.choices import MEL, NONE
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.errors import UserError
-from wavenet_tf.configuration.paths import path_of
+from wavenet_tf.configuration.files import path_of
 from wavenet_tf.configuration.saved_config import save_config
 from wavenet_tf.judging.likelihood import utterance_scorer
 from wavenet_tf.learning.checkpoints import (

@@ -15,7 +15,7 @@ from data.recordings.corpora import Utterance
 from wavenet_tf.configuration.choices import TAGS
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.errors import UserError
-from wavenet_tf.configuration.paths import path_of
+from wavenet_tf.configuration.files import path_of
 
 
 def with_tags(

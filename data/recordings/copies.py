@@ -8,7 +8,7 @@ import numpy as np
 from data.recordings import corpora, decoding
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.errors import UserError
-from wavenet_tf.configuration.paths import path_of
+from wavenet_tf.configuration.files import path_of
 from wavenet_tf.signal import cleaning
 
 

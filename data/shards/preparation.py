@@ -19,7 +19,7 @@ from data.shards.splits import split_sides, TRAIN, VALIDATION
 from data.text import labels
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.errors import UserError
-from wavenet_tf.configuration.paths import remove_tree
+from wavenet_tf.configuration.files import remove_tree
 from wavenet_tf.signal import cleaning, quantization
 
 

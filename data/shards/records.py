@@ -1,13 +1,24 @@
-"""TFRecord shards: written to a given size, read in order."""
+"""TFRecord shards: written to a given size, read in order or at any place.
+
+A record is 8 bytes that hold its length, 4 of their checksum, its content and 4
+of that one's checksum. The lengths, which the manifest keeps, say where each
+record begins, so that none before it is read.
+"""
 
 from collections.abc import Iterator
+import itertools
 import pathlib
+from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from data.shards.example import Example, parse, serialize
 from data.shards.manifest import Manifest, sha256
 from data.text.labels import Segments
+
+_FRAME_BYTES = 16
+_READ_AHEAD = 4
 
 
 class ShardWriter:
@@ -19,7 +30,7 @@ class ShardWriter:
     self._limit = shard_megabytes * 2**20
     self._writer = None
     self._written = 0
-    self._counts = []
+    self._record_bytes = []
 
   def write(self, example: Example) -> None:
     record = serialize(example)
@@ -27,7 +38,7 @@ class ShardWriter:
       self._next_shard()
     self._writer.write(record)
     self._written += len(record)
-    self._counts[-1] += 1
+    self._record_bytes[-1].append(len(record))
 
   def close(self) -> list[dict]:
     """Manifest entries of the shards written."""
@@ -37,10 +48,11 @@ class ShardWriter:
       {
         'file': self._name(i),
         'split': self._split,
-        'records': count,
+        'records': len(record_bytes),
         'sha256': sha256(self._folder / self._name(i)),
+        'record_bytes': record_bytes,
       }
-      for i, count in enumerate(self._counts)
+      for i, record_bytes in enumerate(self._record_bytes)
     ]
 
   def _name(self, index):
@@ -50,28 +62,110 @@ class ShardWriter:
     if self._writer:
       self._writer.close()
     self._writer = tf.io.TFRecordWriter(
-      str(self._folder / self._name(len(self._counts)))
+      str(self._folder / self._name(len(self._record_bytes)))
     )
-    self._counts.append(0)
+    self._record_bytes.append([])
     self._written = 0
 
 
-def shard_paths(
+class RecordIndex(NamedTuple):
+  """Where each record of a split lies.
+
+  Attributes:
+    paths: string `[shards]`.
+    firsts: int64 `[shards + 1]`, the number of the first record of each shard,
+      and of all records.
+    ends: int64 `[records + 1]`, the bytes of all shards before each record,
+      and all bytes.
+
+  Example:
+    ```python
+    index = record_index(folder, manifest, TRAIN)
+    index.read(tf.constant(123_456, tf.int64))   # opens one shard
+    ```
+  """
+
+  paths: tf.Tensor
+  firsts: tf.Tensor
+  ends: tf.Tensor
+
+  @property
+  def records(self) -> int:
+    return int(self.firsts[-1])
+
+  @property
+  def mean_bytes(self) -> float:
+    return int(self.ends[-1]) / self.records
+
+  def read(self, number: tf.Tensor) -> tf.Tensor:
+    """The content of a record, a string; only its bytes are read.
+
+    Args:
+      number: int64, from 0.
+    """
+    shard = tf.searchsorted(self.firsts, number[None], side='right')[0] - 1
+    start, end = self.ends[number], self.ends[number + 1]
+    found = tf.raw_ops.TFRecordDatasetV2(
+      filenames=self.paths[shard][None],
+      compression_type='',
+      buffer_size=end - start,
+      byte_offsets=(start - self.ends[self.firsts[shard]])[None],
+    )
+    spec = tf.TensorSpec([], tf.string)
+    records = tf.data.experimental.from_variant(found, spec)
+    return records.take(1).get_single_element()
+
+
+def record_index(
   folder: pathlib.Path, manifest: Manifest, split: str
-) -> list[str]:
-  return [
-    str(folder / shard['file'])
-    for shard in manifest.shards
-    if shard['split'] == split
+) -> RecordIndex:
+  """Of the manifest; the shards of older releases are looked through once.
+
+  Args:
+    folder: holds the shards.
+    manifest: verified, of that folder.
+    split: whose records to find.
+  """
+  shards = [shard for shard in manifest.shards if shard['split'] == split]
+  paths = [folder / shard['file'] for shard in shards]
+  sizes = [
+    shard['record_bytes'] if 'record_bytes' in shard else _record_bytes(path)
+    for path, shard in zip(paths, shards)
   ]
+  lengths = np.array([0, *itertools.chain(*sizes)], np.int64)
+  lengths[1:] += _FRAME_BYTES
+  return RecordIndex(
+    tf.constant([str(path) for path in paths], tf.string),
+    tf.constant(np.cumsum([0, *map(len, sizes)]), tf.int64),
+    tf.constant(np.cumsum(lengths)),
+  )
+
+
+def _record_bytes(path):
+  found, size = [], path.stat().st_size
+  with path.open('rb') as file:
+    position = 0
+    while position < size:
+      file.seek(position)
+      found.append(int.from_bytes(file.read(8), 'little'))
+      position += found[-1] + _FRAME_BYTES
+  return found
 
 
 def read_examples(
-  folder: pathlib.Path, manifest: Manifest, split: str
+  folder: pathlib.Path, manifest: Manifest, split: str, every: int = 1
 ) -> Iterator[Example]:
-  """The examples of a split as NumPy, in the order of the manifest."""
-  records = tf.data.TFRecordDataset(shard_paths(folder, manifest, split))
-  for record in records:
+  """Examples of a split as NumPy, in the order of the manifest.
+
+  Args:
+    folder: holds the shards.
+    manifest: verified, of that folder.
+    split: whose examples to read.
+    every: so many, one is read.
+  """
+  index = record_index(folder, manifest, split)
+  numbers = tf.data.Dataset.range(0, index.records, every)
+  for record in numbers.map(index.read, num_parallel_calls=_READ_AHEAD):
     example = parse(record, manifest.local_channels)
     yield Example(
       example.name.numpy().decode(),

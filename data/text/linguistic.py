@@ -18,7 +18,7 @@ from data.text.labels import aligned, TimedLabel, UNITS_PER_SECOND
 from data.text.questions import QuestionSet, read_questions
 from wavenet_tf.configuration.corpus import AudioConfig, DataConfig
 from wavenet_tf.configuration.errors import UserError
-from wavenet_tf.configuration.paths import path_of
+from wavenet_tf.configuration.files import path_of
 
 POSITION_NAMES = (
   'position in phone, forward',

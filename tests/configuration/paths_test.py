@@ -7,10 +7,9 @@ import pickle
 
 import pytest
 
-from wavenet_tf.configuration import paths
 from wavenet_tf.configuration.errors import UserError
-from wavenet_tf.configuration.files import write_bytes
-from wavenet_tf.configuration.paths import path_of, remove_tree
+from wavenet_tf.configuration.files import path_of, remove_tree, write_bytes
+from wavenet_tf.configuration.remote import paths
 
 _COUNT = itertools.count()
 

@@ -19,8 +19,7 @@ import typing
 
 from wavenet_tf.configuration.config import Config, flatten, override
 from wavenet_tf.configuration.errors import UserError
-from wavenet_tf.configuration.files import write_text
-from wavenet_tf.configuration.paths import path_of
+from wavenet_tf.configuration.files import path_of, write_text
 
 # Of the file, stored in it as `format`; release 0.3.0 wrote this one without.
 FORMAT = 1

@@ -4,7 +4,7 @@ import os
 
 from wavenet_tf.configuration.config import Config, flatten
 from wavenet_tf.configuration.errors import UserError
-from wavenet_tf.configuration.paths import path_of
+from wavenet_tf.configuration.files import path_of
 
 # Fields that an existing run may change without becoming another run: how long
 # and how often, in which memory, what to listen to; never what is learned or

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from wavenet_tf.configuration.config import Config
-from wavenet_tf.configuration.paths import remove_tree
+from wavenet_tf.configuration.files import remove_tree
 from wavenet_tf.configuration.saved_config import save_config
 from wavenet_tf.networks.student import Student
 from wavenet_tf.networks.teacher import Teacher

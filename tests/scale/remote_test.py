@@ -15,7 +15,7 @@ import tensorflow as tf
 from tests.support import program
 from tests.support.miniature import miniature, random_student, random_teacher
 from tests.support.recordings import RATE, speech_like
-from wavenet_tf.configuration.paths import path_of, remove_tree
+from wavenet_tf.configuration.files import path_of, remove_tree
 from wavenet_tf.voice import load_run, Voice
 
 UNCOMPILED = [
@@ -152,6 +152,12 @@ REFUSED = {
     ['--mode=train_teacher'],
     'run',
     'differs from the file',
+  ),
+  'a service that is not there': (
+    lambda root: None,
+    ['--mode=train_teacher', '--data_service=grpc://localhost:1'],
+    'run',
+    'does not answer',
   ),
   'no checkpoint': (
     lambda root: None,

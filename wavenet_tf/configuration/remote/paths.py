@@ -1,27 +1,22 @@
-"""Where files are: on a disk, or in a file system that TensorFlow knows.
+"""Paths of file systems that TensorFlow knows: `gs://bucket/run` and the like.
 
-`gs://bucket/run`, `hdfs://host/run` and the like are `pathlib.Path`s, too, so
-that all other code knows one kind of path; what they do goes through
-`tf.io.gfile` and fails with the `OSError` of a disk.
+They are `pathlib.Path`s, so that all other code knows one kind of path; what
+they do goes through `tf.io.gfile`, and fails with the `OSError` of a disk.
 """
 
 from collections.abc import Iterator
 import contextlib
 import errno
 import fnmatch
-import functools
 import io
 import os
 import pathlib
-import re
-import shutil
 from typing import NamedTuple
 
 import tensorflow as tf
 
-from wavenet_tf.configuration.errors import reason, UserError
+from wavenet_tf.configuration.remote.buffers import RawFile
 
-_URL = re.compile(r'([A-Za-z][A-Za-z0-9+.-]*)://')
 _ERRNO = {
   tf.errors.NotFoundError: errno.ENOENT,
   tf.errors.AlreadyExistsError: errno.EEXIST,
@@ -34,52 +29,6 @@ _LAST_FILES = 'manifest.json', 'saved_model.pb'
 _BUFFER_BYTES = 2**20
 
 
-def path_of(first: str | os.PathLike, *more: str) -> pathlib.Path:
-  """The path of a name, local or with a scheme such as `gs://`.
-
-  Args:
-    first: as a user gave it, or a path.
-    *more: names below it.
-
-  Raises:
-    UserError: if TensorFlow knows no file system of that scheme.
-
-  Example:
-    ```python
-    path_of('runs/voice', 'config.json')    # as pathlib.Path makes it
-    path_of('gs://bucket/voice').exists()
-    ```
-  """
-  url = _URL.match(os.fspath(first))
-  if not url:
-    return pathlib.Path(first, *more)
-  known = _schemes()
-  if url[1] not in known:
-    raise UserError(
-      f'{os.fspath(first)}: TensorFlow knows no file system {url[1]!r} here, '
-      f'expected a folder of this machine or one of {", ".join(known)}; '
-      'install tensorflow-io for more (docs/scale.md), or copy the files.'
-    )
-  return RemotePath(first, *more)
-
-
-@functools.cache
-def _schemes():
-  """Those of TensorFlow, and those that tensorflow-io adds where it loads."""
-  with contextlib.suppress(ImportError):
-    import tensorflow_io  # noqa: F401
-  return sorted(set(tf.io.gfile.get_registered_schemes()) - {''})
-
-
-def remove_tree(folder: pathlib.Path) -> None:
-  """Removes a folder with all that it holds, as far as it can."""
-  if isinstance(folder, RemotePath):
-    with contextlib.suppress(tf.errors.OpError):
-      tf.io.gfile.rmtree(str(folder))
-  else:
-    shutil.rmtree(folder, ignore_errors=True)
-
-
 class Status(NamedTuple):
   """What is known of a file beyond this machine, by the names of `os.stat`."""
 
@@ -88,7 +37,7 @@ class Status(NamedTuple):
 
 
 class RemotePath(pathlib.PosixPath):
-  """A path with a scheme; made by `path_of`.
+  """A path with a scheme; made by `files.path_of`.
 
   Of `pathlib.Path` it does what is below, and refuses the rest as a file that
   is not there. Folders come about with their files where a file system has
@@ -173,9 +122,14 @@ class RemotePath(pathlib.PosixPath):
     del buffering
     if mode.strip('bt') not in ('r', 'w'):
       raise self._error(errno.EINVAL, f'cannot be opened as {mode!r}')
-    raw = _Raw(self, mode.strip('bt'))
-    make = io.BufferedReader if raw.readable() else io.BufferedWriter
-    file = make(raw, _BUFFER_BYTES)
+    if 'r' in mode:
+      if not self.is_file():  # Now, not when it is read.
+        raise self._error(errno.EISDIR if self.exists() else errno.ENOENT)
+      file = io.BufferedReader(self._raw('r'), _BUFFER_BYTES)
+    else:
+      if self._in_memory:
+        self.unlink(missing_ok=True)  # TensorFlow would add to it.
+      file = io.BufferedWriter(self._raw('w'), _BUFFER_BYTES)
     if 'b' in mode:
       return file
     return io.TextIOWrapper(file, encoding or 'utf-8', errors, newline)
@@ -226,8 +180,16 @@ class RemotePath(pathlib.PosixPath):
       moved = target / file.relative_to(self)
       moved.parent.mkdir(exist_ok=True)
       file.replace(moved)
-    remove_tree(self)
+    self.remove_tree()
     return target
+
+  def remove_tree(self) -> None:
+    """Removes a folder with all that it holds, as far as it can."""
+    with contextlib.suppress(tf.errors.OpError):
+      tf.io.gfile.rmtree(str(self))
+
+  def _raw(self, mode):
+    return RawFile(str(self), mode, self._as_on_a_disk)
 
   @contextlib.contextmanager
   def _as_on_a_disk(self):
@@ -236,7 +198,7 @@ class RemotePath(pathlib.PosixPath):
       yield
     except tf.errors.OpError as error:
       number = _ERRNO.get(type(error))
-      raise self._error(number, reason(error)) from error
+      raise self._error(number, error.message.split('\n')[0]) from error
 
   def _error(self, number, said=''):
     """In the words of the system where it has some."""
@@ -246,49 +208,3 @@ class RemotePath(pathlib.PosixPath):
 
 def _matching(paths, pattern):
   return (p for p in paths if fnmatch.fnmatchcase(p.name, pattern))
-
-
-class _Raw(io.RawIOBase):
-  """Bytes of a file, for Python's own buffers."""
-
-  def __init__(self, path, mode):
-    self._path, self._mode = path, mode
-    if mode == 'r' and not path.is_file():  # Now, not when it is read.
-      raise path._error(errno.EISDIR if path.exists() else errno.ENOENT)
-    if mode == 'w' and path._in_memory:
-      path.unlink(missing_ok=True)  # TensorFlow would add to it.
-    self._file = tf.io.gfile.GFile(str(path), f'{mode}b')
-
-  def readable(self):
-    return self._mode == 'r'
-
-  def writable(self):
-    return self._mode == 'w'
-
-  def seekable(self):
-    return self._mode == 'r'
-
-  def readinto(self, buffer):
-    with self._path._as_on_a_disk():
-      content = self._file.read(len(buffer))
-    buffer[: len(content)] = content
-    return len(content)
-
-  def write(self, buffer):
-    with self._path._as_on_a_disk():
-      self._file.write(bytes(buffer))
-    return len(buffer)
-
-  def seek(self, offset, whence=0):
-    with self._path._as_on_a_disk():
-      self._file.seek(offset, whence)
-      return self._file.tell()
-
-  def tell(self):
-    return self._file.tell()
-
-  def close(self):
-    if not self.closed:
-      super().close()
-      with self._path._as_on_a_disk():
-        self._file.close()

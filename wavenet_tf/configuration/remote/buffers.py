@@ -1,0 +1,54 @@
+"""Files of TensorFlow's as Python's own buffers read and write them."""
+
+from collections.abc import Callable
+import io
+
+import tensorflow as tf
+
+
+class RawFile(io.RawIOBase):
+  """The bytes of a file, without a buffer.
+
+  Args:
+    name: with its scheme.
+    mode: 'r' or 'w'.
+    as_on_a_disk: a context in which errors become those of Python.
+  """
+
+  def __init__(self, name: str, mode: str, as_on_a_disk: Callable):
+    self._mode, self._as_on_a_disk = mode, as_on_a_disk
+    self._file = tf.io.gfile.GFile(name, f'{mode}b')
+
+  def readable(self):
+    return self._mode == 'r'
+
+  def writable(self):
+    return self._mode == 'w'
+
+  def seekable(self):
+    return self._mode == 'r'
+
+  def readinto(self, buffer):
+    with self._as_on_a_disk():
+      content = self._file.read(len(buffer))
+    buffer[: len(content)] = content
+    return len(content)
+
+  def write(self, buffer):
+    with self._as_on_a_disk():
+      self._file.write(bytes(buffer))
+    return len(buffer)
+
+  def seek(self, offset, whence=0):
+    with self._as_on_a_disk():
+      self._file.seek(offset, whence)
+      return self._file.tell()
+
+  def tell(self):
+    return self._file.tell()
+
+  def close(self):
+    if not self.closed:
+      super().close()
+      with self._as_on_a_disk():
+        self._file.close()
