@@ -23,7 +23,7 @@ from docs.tutorial.example import as_heard
 from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.showing.figures.flow_steps import flow_steps
 from wavenet_tf.showing.figures.predictions import densities
-from wavenet_tf.signal import spectra
+from wavenet_tf.signal import quantization, spectra
 from wavenet_tf.signal.emphasis import de_emphasise
 from wavenet_tf.signal.framing import pad_margin
 from wavenet_tf.voice import load_run, Voice
