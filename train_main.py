@@ -68,7 +68,12 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
     'perceptual loss listens with it.',
     **here,
   )
-  flags.DEFINE_string('workdir', 'runs/demo', 'Folder of the run.', **here)
+  flags.DEFINE_string(
+    'workdir',
+    'runs/demo',
+    'Folder of the run; it and all other paths may be gs:// and the like.',
+    **here,
+  )
   flags.DEFINE_enum(
     'preset',
     None,

@@ -124,8 +124,8 @@ def _in_order(numbered, start):
 def _epoch(index, seed, epoch, buffer):
   """The number of every record once, in an order of this epoch's own.
 
-  It is the order in which a buffer would shuffle records that are read from a
-  few shards in turn, which they were up to release 0.4.0.
+  It is the order in which a buffer shuffles records that are read from a few
+  shards in turn, as older releases read them.
   """
   epoch_seed = tf.random.experimental.stateless_fold_in(
     tf.constant([seed, 0], tf.int64), epoch

@@ -75,7 +75,7 @@ def assert_same(found, expected, count):
 
 
 def read_in_turn(prepared):
-  """The crops of release 0.4.0, which read all that was before."""
+  """Crops as older releases made them, which read all that was before."""
   config, folder, manifest = prepared
   paths = [str(folder / shard['file']) for shard in manifest.shards]
   mean_bytes = sum(map(os.path.getsize, paths)) / UTTERANCES
