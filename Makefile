@@ -26,8 +26,8 @@ torture: $(VENV)/test
 	TF_CPP_MIN_LOG_LEVEL=3 TORTURE=long $(RUN) -m pytest -s tests/torture
 
 docs: $(VENV)/docs
-	$(RUN) -m docs.tutorial sounds
-	$(RUN) -m docs.tutorial notebooks
+	$(RUN) -m docs.tutorial sounds & sounds=$$!; \
+	  $(RUN) -m docs.tutorial notebooks && wait $$sounds
 	$(RUN) -m sphinx -E -W --keep-going -q -c docs -d $(VENV)/doctrees . site
 	@echo site/index.html
 

@@ -106,13 +106,16 @@ def write_reference(app, config):
 
 
 def finish(app, error):
-  """Adds sounds and start page; holds all pages to what they promise."""
+  """Adds sounds, front pictures and start page; holds all pages to what they promise."""
   if error or app.builder.name != 'html':
     return
   site = pathlib.Path(app.outdir)
   shutil.copytree(
     chapters.SOUNDS, site / 'docs/tutorial/sounds', dirs_exist_ok=True
   )
+  # Sphinx copies no picture of an HTML element.
+  for picture in (ROOT / 'docs').glob('front_*.png'):
+    shutil.copy(picture, site / 'docs')
   shutil.copy(site / 'README.html', site / 'index.html')
   for page in site.rglob('*.html'):
     for tag, target in re.findall(
