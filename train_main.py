@@ -109,6 +109,13 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
     'recordings, each a dispatcher with one worker (docs/scale.md).',
     **here,
   )
+  flags.DEFINE_boolean(
+    'verify',
+    False,
+    'Compares every shard with its hash, those too that are unchanged since '
+    'they were compared.',
+    **here,
+  )
   flags.DEFINE_string(
     'compare_workdir',
     None,
@@ -241,7 +248,10 @@ def _run(values) -> None:
     init_from,
   )
   run = dataclasses.replace(
-    run, replicas=devices, data_services=tuple(values.data_service)
+    run,
+    replicas=devices,
+    data_services=tuple(values.data_service),
+    verify_again=values.verify,
   )
   {
     'all': lambda run: everything(run, values.data_dir, init_from),

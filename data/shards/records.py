@@ -14,7 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from data.shards.example import Example, parse, serialize
-from data.shards.manifest import Manifest, sha256
+from data.shards.manifest import Manifest
+from data.shards.verification import sha256
 from data.text.labels import Segments
 
 _FRAME_BYTES = 16

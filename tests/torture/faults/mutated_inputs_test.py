@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from data.shards import preparation
-from data.shards.manifest import MANIFEST, read_manifest, sha256
+from data.shards.manifest import MANIFEST, read_manifest
+from data.shards.verification import sha256
 from tests.support.miniature import miniature
 from tests.support.recordings import speech_like, write, write_corpus
 from tests.torture.amounts import amount
