@@ -22,6 +22,7 @@ from ml_collections import config_flags
 import tensorflow as tf
 
 from data.conditioning import inputs
+from data.preparing import runners
 from modes import drawing, elsewhere, judging, learning, runs, speaking
 from wavenet_tf.configuration import presets
 from wavenet_tf.configuration.choices import LINGUISTIC
@@ -109,6 +110,21 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
     'recordings, each a dispatcher with one worker (docs/scale.md).',
     **here,
   )
+  flags.DEFINE_enum(
+    'runner',
+    runners.SIMPLE,
+    runners.KINDS,
+    'prepare, all, generate: who works at recordings; simple is this process, '
+    'the others are Apache Beam (docs/scale.md). All leave the same files.',
+    **here,
+  )
+  flags.DEFINE_list(
+    'beam_options',
+    [],
+    'Options of Beam without dashes, such as '
+    'direct_num_workers=4,direct_running_mode=multi_processing.',
+    **here,
+  )
   flags.DEFINE_boolean(
     'verify',
     False,
@@ -194,10 +210,13 @@ def _define_fields(here, argv):
 
 
 def everything(
-  run: runs.Run, data_dir: str | None, init_from: pathlib.Path | None = None
+  run: runs.Run,
+  data_dir: str | None,
+  init_from: pathlib.Path | None = None,
+  runner: runners.Runner = runners.HERE,
 ) -> None:
   """All that a SavedModel and its report need."""
-  run = learning.prepare(run, data_dir, init_from)
+  run = learning.prepare(run, data_dir, init_from, runner)
   has_text = run.config.conditioning.local == LINGUISTIC
   if has_text and not run.prosody_file.exists():
     learning.train_prosody(run)
@@ -239,6 +258,8 @@ def _run(values) -> None:
       f'--distribute=multi_worker: found --mode={values.mode}, expected one of '
       f'{", ".join(_MODES_OF_WORKERS)}; all others are for one machine.'
     )
+  runner = runners.Runner(values.runner, tuple(values.beam_options))
+  runner.check()
   devices = replicas.replicas_of(values.distribute)
   run = runs.open_run(
     path_of(values.workdir),
@@ -254,8 +275,10 @@ def _run(values) -> None:
     verify_again=values.verify,
   )
   {
-    'all': lambda run: everything(run, values.data_dir, init_from),
-    'prepare': lambda run: learning.prepare(run, values.data_dir, init_from),
+    'all': lambda run: everything(run, values.data_dir, init_from, runner),
+    'prepare': lambda run: learning.prepare(
+      run, values.data_dir, init_from, runner
+    ),
     'train_prosody': learning.train_prosody,
     'train_teacher': learning.train_teacher,
     'train_student': learning.train_student,

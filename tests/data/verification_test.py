@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from data.shards import preparation, verification
+from data.preparing import preparation
+from data.shards import verification
 from data.shards.manifest import read_manifest
 from tests.support.miniature import miniature
 from tests.support.program import refused, run

@@ -12,7 +12,7 @@ import zlib
 import numpy as np
 import pytest
 
-from data.shards import preparation
+from data.preparing import preparation
 from data.shards.manifest import MANIFEST, read_manifest
 from data.shards.verification import sha256
 from tests.support.miniature import miniature
