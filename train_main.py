@@ -157,6 +157,14 @@ def _define_flags_of_speech(here):
     'generate: an audio file, or a folder; import_weights: a .npz file.',
     **here,
   )
+  flags.DEFINE_integer(
+    'rows',
+    1,
+    'generate: how many recordings of a folder are spoken at once; more than '
+    'one pays on a GPU (docs/scale.md).',
+    lower_bound=1,
+    **here,
+  )
   flags.DEFINE_string('text', '', 'speak: what to say.', **here)
   flags.DEFINE_string('labels', None, 'speak: a label file to say.', **here)
   flags.DEFINE_float(
@@ -232,7 +240,7 @@ def everything(
   judging.evaluate(run)
 
 
-def _request(values) -> speaking.Request:
+def _request(values, runner=runners.HERE) -> speaking.Request:
   return speaking.Request(
     values.model,
     values.input,
@@ -246,6 +254,8 @@ def _request(values) -> speaking.Request:
       tags=tuple(values.tags),
       vector=path_of(values.vector) if values.vector else None,
     ),
+    values.rows,
+    runner,
   )
 
 
@@ -283,7 +293,7 @@ def _run(values) -> None:
     'train_teacher': learning.train_teacher,
     'train_student': learning.train_student,
     'train_classifier': learning.train_classifier,
-    'generate': lambda run: speaking.generate(run, _request(values)),
+    'generate': lambda run: speaking.generate(run, _request(values, runner)),
     'speak': lambda run: speaking.speak(run, _request(values)),
     'evaluate': judging.evaluate,
     'figures': lambda run: drawing.figures(run, values.compare_workdir),
