@@ -12,10 +12,12 @@ import pytest
 from data.preparing import preparation
 from data.preparing.runners import HERE, Runner, Unfinished
 from data.recordings import decoding
-from tests.support.miniature import miniature
-from tests.support.program import refused
+from tests.support.miniature import miniature, random_student
+from tests.support.program import refused, run
 from tests.support.recordings import speech_like, write
 from tests.support.rules import write_rules
+from wavenet_tf.configuration.saved_config import save_config
+from wavenet_tf.learning import checkpoints
 
 beam = pytest.importorskip('apache_beam')
 
@@ -95,6 +97,24 @@ def test_a_worker_that_fails_and_a_command_that_goes_on(
   monkeypatch.setattr(decoding, 'load', noted)
   assert prepared(asked(), corpus, tmp_path / 'data', HERE) == whole
   assert '7.wav' in names and len(set(names)) < 10
+
+
+def test_the_same_copies(tmp_path, uncompiled):
+  """Of a folder, by a student of random weights, two at once."""
+  workdir, config = tmp_path / 'run', miniature()
+  workdir.mkdir()
+  save_config(config, workdir / 'config.json')
+  checkpoints.save_start(random_student(config), workdir / 'student', 3)
+  for i in range(3):
+    write(tmp_path / 'in' / f'{i}.wav', speech_like(0.15 + 0.1 * i))
+  outputs = []
+  for name, flags in ('here', []), ('beam', ['--runner=DirectRunner']):
+    run(
+      workdir, '--mode=generate', f'--input={tmp_path / "in"}', '--rows=2',
+      f'--output={tmp_path / name}', *flags,
+    )  # fmt: skip
+    outputs.append(contents(tmp_path / name))
+  assert len(outputs[0]) == 3 and outputs[0] == outputs[1]
 
 
 def test_options_that_nobody_reads(tmp_path):
