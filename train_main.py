@@ -22,6 +22,7 @@ from ml_collections import config_flags
 import tensorflow as tf
 
 from data.conditioning import inputs
+from data.preparing import runners
 from modes import drawing, elsewhere, judging, learning, runs, speaking
 from wavenet_tf.configuration import presets
 from wavenet_tf.configuration.choices import LINGUISTIC
@@ -109,6 +110,28 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
     'recordings, each a dispatcher with one worker (docs/scale.md).',
     **here,
   )
+  flags.DEFINE_enum(
+    'runner',
+    runners.SIMPLE,
+    runners.KINDS,
+    'prepare, all, generate: who works at recordings; simple is this process, '
+    'the others are Apache Beam (docs/scale.md). All leave the same files.',
+    **here,
+  )
+  flags.DEFINE_list(
+    'beam_options',
+    [],
+    'Options of Beam without dashes, such as '
+    'direct_num_workers=4,direct_running_mode=multi_processing.',
+    **here,
+  )
+  flags.DEFINE_boolean(
+    'verify',
+    False,
+    'Compares every shard with its hash, those too that are unchanged since '
+    'they were compared.',
+    **here,
+  )
   flags.DEFINE_string(
     'compare_workdir',
     None,
@@ -132,6 +155,14 @@ def _define_flags_of_speech(here):
     'input',
     None,
     'generate: an audio file, or a folder; import_weights: a .npz file.',
+    **here,
+  )
+  flags.DEFINE_integer(
+    'rows',
+    1,
+    'generate: how many recordings of a folder are spoken at once; more than '
+    'one pays on a GPU (docs/scale.md).',
+    lower_bound=1,
     **here,
   )
   flags.DEFINE_string('text', '', 'speak: what to say.', **here)
@@ -187,10 +218,13 @@ def _define_fields(here, argv):
 
 
 def everything(
-  run: runs.Run, data_dir: str | None, init_from: pathlib.Path | None = None
+  run: runs.Run,
+  data_dir: str | None,
+  init_from: pathlib.Path | None = None,
+  runner: runners.Runner = runners.HERE,
 ) -> None:
   """All that a SavedModel and its report need."""
-  run = learning.prepare(run, data_dir, init_from)
+  run = learning.prepare(run, data_dir, init_from, runner)
   has_text = run.config.conditioning.local == LINGUISTIC
   if has_text and not run.prosody_file.exists():
     learning.train_prosody(run)
@@ -206,7 +240,7 @@ def everything(
   judging.evaluate(run)
 
 
-def _request(values) -> speaking.Request:
+def _request(values, runner=runners.HERE) -> speaking.Request:
   return speaking.Request(
     values.model,
     values.input,
@@ -220,6 +254,8 @@ def _request(values) -> speaking.Request:
       tags=tuple(values.tags),
       vector=path_of(values.vector) if values.vector else None,
     ),
+    values.rows,
+    runner,
   )
 
 
@@ -232,6 +268,8 @@ def _run(values) -> None:
       f'--distribute=multi_worker: found --mode={values.mode}, expected one of '
       f'{", ".join(_MODES_OF_WORKERS)}; all others are for one machine.'
     )
+  runner = runners.Runner(values.runner, tuple(values.beam_options))
+  runner.check()
   devices = replicas.replicas_of(values.distribute)
   run = runs.open_run(
     path_of(values.workdir),
@@ -241,16 +279,21 @@ def _run(values) -> None:
     init_from,
   )
   run = dataclasses.replace(
-    run, replicas=devices, data_services=tuple(values.data_service)
+    run,
+    replicas=devices,
+    data_services=tuple(values.data_service),
+    verify_again=values.verify,
   )
   {
-    'all': lambda run: everything(run, values.data_dir, init_from),
-    'prepare': lambda run: learning.prepare(run, values.data_dir, init_from),
+    'all': lambda run: everything(run, values.data_dir, init_from, runner),
+    'prepare': lambda run: learning.prepare(
+      run, values.data_dir, init_from, runner
+    ),
     'train_prosody': learning.train_prosody,
     'train_teacher': learning.train_teacher,
     'train_student': learning.train_student,
     'train_classifier': learning.train_classifier,
-    'generate': lambda run: speaking.generate(run, _request(values)),
+    'generate': lambda run: speaking.generate(run, _request(values, runner)),
     'speak': lambda run: speaking.speak(run, _request(values)),
     'evaluate': judging.evaluate,
     'figures': lambda run: drawing.figures(run, values.compare_workdir),

@@ -6,7 +6,9 @@ import pathlib
 from absl import logging
 import tensorflow as tf
 
-from data.shards import preparation, prosody_training
+from data.preparing import preparation
+from data.preparing.runners import HERE, Runner
+from data.shards import prosody_training
 from data.shards.batches import training_batches, validation_batches
 from data.shards.crops import Crops, FrameLabels
 from data.shards.manifest import MANIFEST
@@ -37,7 +39,10 @@ _SAMPLE_CORPUS = pathlib.Path(__file__).parents[1] / 'data' / 'sample'
 
 
 def prepare(
-  run: Run, data_dir: str | None, init_from: pathlib.Path | None = None
+  run: Run,
+  data_dir: str | None,
+  init_from: pathlib.Path | None = None,
+  runner: Runner = HERE,
 ) -> Run:
   """Recordings -> shards and manifest; nothing to do if they are there.
 
@@ -45,6 +50,7 @@ def prepare(
     run: old or new.
     data_dir: the recordings; None: those of the run, or the bundled ones.
     init_from: the folder of a run whose weights a new one begins with.
+    runner: who prepares.
 
   Returns:
     The run, with what its models need to know of the corpus.
@@ -61,7 +67,7 @@ def prepare(
     if init_from is not None:
       beginning.check_start(run, init_from)
     source = path_of(data_dir or _SAMPLE_CORPUS)
-    manifest = preparation.prepare(run.config, source, run.data)
+    manifest = preparation.prepare(run.config, source, run.data, runner)
     # A run that is there is a run that was prepared.
   run = run.with_found(manifest)
   if init_from is not None and not (run.workdir / 'config.json').exists():

@@ -45,6 +45,7 @@ class Run:
   saved: Config  # What the folder was made with, before this command.
   replicas: Replicas = ALONE  # Which train; the chief of several writes.
   data_services: tuple[str, ...] = ()  # Which make batches; none: this one.
+  verify_again: bool = False  # Shards that are unchanged since, too.
 
   @property
   def data(self) -> pathlib.Path:
@@ -69,7 +70,9 @@ class Run:
     )
 
   def _manifest(self, verify):
-    manifest = read_manifest(self.data, self.config.audio, verify=verify)
+    manifest = read_manifest(
+      self.data, self.config.audio, verify=verify, again=self.verify_again
+    )
     FeatureExtractor.from_manifest(manifest, self.config)
     return manifest
 

@@ -1,16 +1,14 @@
 """Generation: copies of recordings, speech from text, audio of a length."""
 
-import sys
 from typing import NamedTuple
 
 from data.conditioning import inputs
-from data.recordings import copies, decoding
+from data.preparing.runners import HERE, Runner
+from data.recordings import copies
+from modes.copying import copy_all, note_of, Speaker, Voice
 from modes.runs import Run
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.configuration.files import path_of
-from wavenet_tf.signal import quantization
-from wavenet_tf.speaking.generation import Generator
-from wavenet_tf.speaking.synthesis import Synthesizer
 
 
 class Request(NamedTuple):
@@ -22,6 +20,8 @@ class Request(NamedTuple):
     output: a .wav file or a folder; None: <workdir>/samples/<model>.
     seed: the same seed gives the same audio.
     wish: everything but the recording.
+    rows: recordings of a folder that are spoken at once.
+    runner: who copies a folder.
   """
 
   model: str
@@ -29,6 +29,12 @@ class Request(NamedTuple):
   output: str | None
   seed: int
   wish: inputs.Wish
+  rows: int = 1
+  runner: Runner = HERE
+
+  @property
+  def voice(self) -> Voice:
+    return Voice(self.model, self.seed, self.rows)
 
 
 def generate(run: Run, request: Request) -> None:
@@ -38,31 +44,25 @@ def generate(run: Run, request: Request) -> None:
     UserError: naming the flag that cannot be followed.
   """
   wish = request.wish
-  output = request.output or run.workdir / 'samples' / request.model
+  output = path_of(request.output or run.workdir / 'samples' / request.model)
+  # The flags are checked before any model is loaded.
   if request.input:
-    # The flags are checked before any model is loaded.
-    targets = copies.targets(request.input, path_of(output))
+    targets = copies.targets(request.input, output)
     wishes = {
       target: wish._replace(input=recording)
       for recording, target in targets.items()
     }
   else:
-    wishes = {_single_target(wish, path_of(output)): wish}
+    wishes = {_single_target(wish, output): wish}
   inputs.check(wish._replace(input=request.input), run.told)
-  write = _Writer(run, request)
-  bad = []
-  for target, one in wishes.items():
-    try:
-      write(one, target)
-    except UserError as error:
-      if not request.input:
-        raise
-      print(error, file=sys.stderr)
-      bad.append(one)
-  if bad:
-    raise UserError(
-      f'--input: {len(bad)} of {len(wishes)} recordings were not copied.'
-    )
+  if request.input and path_of(request.input).is_dir():
+    copy_all(run, request.voice, wishes, output, request.runner)
+    return
+  ((target, wish),) = wishes.items()
+  speaker = Speaker(run, request.voice._replace(rows=1))
+  # It is none of those of a request for a folder, if there was one.
+  note_of(target.parent).unlink(missing_ok=True)
+  speaker.one(target, wish)
 
 
 def speak(run: Run, request: Request) -> None:
@@ -84,34 +84,3 @@ def _single_target(wish, output):
   if wish.labels:
     return output / f'{wish.labels.stem}.wav'
   return output / ('speech.wav' if wish.text else 'generated.wav')
-
-
-class _Writer:
-  """Writes what a model says, one wish after the other."""
-
-  def __init__(self, run, request):
-    self._run = run
-    self._seed = (request.seed, 0)
-    self._synthesize = (
-      Generator(run.teacher(), run.config)
-      if request.model == 'teacher'
-      else Synthesizer(run.student(), run.config)
-    )
-
-  def __call__(self, wish, target):
-    asked = inputs.model_inputs(wish, self._run.told, self._run.prosody_file)
-    redraws = self._synthesize.redraws
-    waveform = self._synthesize(asked.features, self._seed, asked.global_)
-    redraws = self._synthesize.redraws - redraws
-    speech = waveform[0, : asked.samples]
-    target.parent.mkdir(parents=True, exist_ok=True)
-    rate = self._run.config.audio.sample_rate_hz
-    decoding.write_wav(target, speech, rate)
-    line = f'{target}: {len(speech) / rate:.2f} s'
-    line += f', {quantization.rms_dbfs(speech):.1f} dBFS'
-    if asked.levels is not None:
-      recording = quantization.waveform_from_levels(asked.levels).numpy()
-      line += f' (input {quantization.rms_dbfs(recording):.1f} dBFS)'
-    if redraws:
-      line += f', {redraws} chunks drawn again'
-    print(f'{line}.')

@@ -106,6 +106,6 @@ def write_corpus(
       utterances=entries,
       rejected=[],
       left_out=[],
-      shards=writer.close(),
+      shards=[{**shard, 'split': TRAIN} for shard in writer.close()],
     ),
   )

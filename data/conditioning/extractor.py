@@ -6,7 +6,7 @@ as one-hot, tags as multi-hot, a given vector, one after the other. Preparation
 and generation call the same functions.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 import pathlib
 from typing import Protocol
 
@@ -16,7 +16,9 @@ from data.conditioning import vectors
 from data.recordings import decoding
 from data.recordings.corpora import Utterance
 from data.text import labels, pitch
-from data.text.linguistic import fit_linguistic, LinguisticFeatures
+from data.text.linguistic import LinguisticFeatures
+from data.text.questions import QuestionSet
+from data.text.survey import check_usable, Survey
 from wavenet_tf.configuration.choices import (
   LINGUISTIC,
   NONE,
@@ -69,23 +71,24 @@ class FeatureExtractor:
     cls,
     config: Config,
     data_dir: pathlib.Path,
-    vocabularies: dict[str, list[str]],
     utterances: Sequence[Utterance],
-    training: Iterable[Utterance],
+    questions: QuestionSet | None,
+    found: Survey,
   ) -> 'FeatureExtractor':
     """Finds vocabularies, sizes and scaling in a corpus.
 
     Args:
       config: sections `audio`, `data` and `conditioning`.
-      data_dir: the corpus, whose `questions.hed` is taken if no other is
-        named.
-      vocabularies: of all of the corpus.
+      data_dir: the corpus, for the sentence of an error.
       utterances: the corpus.
-      training: those of the training split, which scaling is found in.
+      questions: what labels are asked, where linguistic features are told.
+      found: in the label files: phones of all of the corpus, answers of the
+        training split, which scaling is found in.
 
     Raises:
       UserError: if the corpus lacks what `conditioning` asks for.
     """
+    vocabularies = labels.vocabularies(utterances, found.phones)
     for part in config.conditioning.globals:
       if part in _VOCABULARIES and not vocabularies[_VOCABULARIES[part]]:
         raise UserError(
@@ -98,7 +101,10 @@ class FeatureExtractor:
       vector_channels = vectors.channels(utterances)
     linguistic = None
     if config.conditioning.local == LINGUISTIC:
-      linguistic = fit_linguistic(config.data, data_dir, training)
+      check_usable(found, data_dir)
+      linguistic = LinguisticFeatures.from_ranges(
+        questions, found.low, found.high
+      )
     return cls(config, vocabularies, vector_channels, linguistic)
 
   @classmethod

@@ -2,7 +2,8 @@
 
 A TFRecord file that was cut at a record boundary reads as a shorter file
 without any error, so the manifest holds a hash of every shard, and a shard is
-never read before it was compared with it.
+never read before it was compared with it (`verification.py`: once, as long as
+it stays unchanged).
 """
 
 import hashlib
@@ -10,6 +11,7 @@ import json
 import pathlib
 from typing import Any, NamedTuple
 
+from data.shards.verification import verify_shards
 from wavenet_tf.configuration.corpus import AudioConfig
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.configuration.files import write_text
@@ -73,14 +75,19 @@ def write_manifest(folder: pathlib.Path, manifest: Manifest) -> None:
 
 
 def read_manifest(
-  folder: pathlib.Path, audio: AudioConfig, *, verify: bool = True
+  folder: pathlib.Path,
+  audio: AudioConfig,
+  *,
+  verify: bool = True,
+  again: bool = False,
 ) -> Manifest:
   """Reads a manifest, then verifies the front end and every shard.
 
   Args:
     folder: that was prepared.
     audio: what it should have been prepared with.
-    verify: whether to read all shards; to look names up needs none of them.
+    verify: whether to compare the shards; to look names up needs none of them.
+    again: compares those, too, that are unchanged since.
 
   Raises:
     UserError: if there is none, if it was made with another `audio` section,
@@ -116,8 +123,8 @@ def read_manifest(
         f'with {made_with}; use that value, or prepare the '
         'recordings in a new --workdir.'
       )
-  for shard in manifest.shards if verify else ():
-    _verify(folder / shard['file'], shard['sha256'])
+  if verify:
+    verify_shards(folder, manifest.shards, again=again)
   return manifest
 
 
@@ -125,22 +132,3 @@ def _digest(content):
   return hashlib.sha256(
     json.dumps(content, sort_keys=True).encode()
   ).hexdigest()
-
-
-def _verify(path, digest):
-  if not path.is_file():
-    raise UserError(
-      f'{path} is missing; run --mode=prepare in a new --workdir.'
-    )
-  if sha256(path) != digest:
-    raise UserError(
-      f'{path} differs from the file that was prepared (its '
-      'SHA-256 is not the one in the manifest); run '
-      '--mode=prepare in a new --workdir.'
-    )
-
-
-def sha256(path: pathlib.Path) -> str:
-  """Of a whole file, hexadecimal."""
-  with path.open('rb') as file:
-    return hashlib.file_digest(file, 'sha256').hexdigest()

@@ -6,15 +6,18 @@ record begins, so that none before it is read.
 """
 
 from collections.abc import Iterator
+import contextlib
 import itertools
 import pathlib
 from typing import NamedTuple
+import uuid
 
 import numpy as np
 import tensorflow as tf
 
 from data.shards.example import Example, parse, serialize
-from data.shards.manifest import Manifest, sha256
+from data.shards.manifest import Manifest
+from data.shards.verification import sha256
 from data.text.labels import Segments
 
 _FRAME_BYTES = 16
@@ -22,50 +25,71 @@ _READ_AHEAD = 4
 
 
 class ShardWriter:
-  """Writes examples of one split into shards of about a given size."""
+  """Writes examples into shards of about a given size.
 
-  def __init__(self, folder: pathlib.Path, split: str, shard_megabytes: int):
+  A shard has a temporary name of its own until it is whole, so that two who
+  write the same do not disturb each other.
+
+  Args:
+    folder: of the shards.
+    prefix: of their names, `<prefix>-00000.tfrecord` and so on.
+    shard_megabytes: a shard is full where the next example would exceed it.
+  """
+
+  def __init__(self, folder: pathlib.Path, prefix: str, shard_megabytes: int):
     self._folder = folder
-    self._split = split
+    self._prefix = prefix
     self._limit = shard_megabytes * 2**20
     self._writer = None
+    self._partial = None
     self._written = 0
     self._record_bytes = []
+    self._shards = []
 
   def write(self, example: Example) -> None:
     record = serialize(example)
-    if self._writer is None or self._written + len(record) > self._limit:
-      self._next_shard()
+    if self._written + len(record) > self._limit:
+      self._finish_shard()
+    if self._writer is None:
+      self._partial = self._folder / f'{self._name}.{uuid.uuid4().hex}.partial'
+      self._writer = tf.io.TFRecordWriter(str(self._partial))
     self._writer.write(record)
     self._written += len(record)
-    self._record_bytes[-1].append(len(record))
+    self._record_bytes.append(len(record))
 
   def close(self) -> list[dict]:
-    """Manifest entries of the shards written."""
-    if self._writer:
-      self._writer.close()
-    return [
+    """Manifest entries of the shards written, without their split."""
+    self._finish_shard()
+    return self._shards
+
+  def discard(self) -> None:
+    """Removes what is not whole; nothing, after `close`."""
+    if self._writer is not None:
+      with contextlib.suppress(OSError, tf.errors.OpError):
+        self._writer.close()
+      self._writer = None
+      with contextlib.suppress(OSError):
+        self._partial.unlink(missing_ok=True)
+
+  @property
+  def _name(self):
+    return f'{self._prefix}-{len(self._shards):05d}.tfrecord'
+
+  def _finish_shard(self):
+    if self._writer is None:
+      return
+    self._writer.close()
+    digest = sha256(self._partial)
+    self._partial.replace(self._folder / self._name)
+    self._shards.append(
       {
-        'file': self._name(i),
-        'split': self._split,
-        'records': len(record_bytes),
-        'sha256': sha256(self._folder / self._name(i)),
-        'record_bytes': record_bytes,
+        'file': self._name,
+        'records': len(self._record_bytes),
+        'sha256': digest,
+        'record_bytes': self._record_bytes,
       }
-      for i, record_bytes in enumerate(self._record_bytes)
-    ]
-
-  def _name(self, index):
-    return f'{self._split}-{index:05d}.tfrecord'
-
-  def _next_shard(self):
-    if self._writer:
-      self._writer.close()
-    self._writer = tf.io.TFRecordWriter(
-      str(self._folder / self._name(len(self._record_bytes)))
     )
-    self._record_bytes.append([])
-    self._written = 0
+    self._writer, self._written, self._record_bytes = None, 0, []
 
 
 class RecordIndex(NamedTuple):

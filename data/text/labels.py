@@ -103,24 +103,20 @@ def read_label_file(path: pathlib.Path) -> list[TimedLabel]:
 
 
 def vocabularies(
-  utterances: Iterable[corpora.Utterance],
+  utterances: Iterable[corpora.Utterance], phones: Iterable[str]
 ) -> dict[str, list[str]]:
   """All names of each kind, and tags, sorted; what nothing has is empty.
 
-  Label files that cannot be read are passed over here: their recordings are
-  left out, with the reason, when they are decoded.
+  Args:
+    utterances: of a corpus.
+    phones: of its label files (`survey.py`).
   """
   names = {kind: set() for kind in (*LABEL_KINDS, 'tags')}
+  names['phones'].update(phones)
   for utterance in utterances:
     names['words'].add(utterance.word)
     names['speakers'].add(utterance.speaker)
     names['tags'].update(utterance.tags)
-    if utterance.label_path is not None:
-      try:
-        labels = read_label_file(utterance.label_path)
-      except decoding.BadRecording:
-        continue
-      names['phones'].update(label.name for label in labels)
   return {kind: sorted(found - {''}) for kind, found in names.items()}
 
 
@@ -136,7 +132,7 @@ def aligned(
   if utterance.label_path is None:
     return None
   found = read_label_file(utterance.label_path)
-  _check_length(utterance, found, samples / sample_rate_hz)
+  check_length(utterance, found, samples / sample_rate_hz)
   return found
 
 
@@ -209,7 +205,10 @@ def _phone(name):
   return match[1] if match else name
 
 
-def _check_length(utterance, labels, seconds):
+def check_length(
+  utterance: corpora.Utterance, labels: list[TimedLabel], seconds: float
+) -> None:
+  """Raises `BadRecording` where labels end elsewhere than their recording."""
   last = labels[-1].end / UNITS_PER_SECOND
   if abs(last - seconds) > _TOLERANCE_SECONDS:
     raise decoding.BadRecording(

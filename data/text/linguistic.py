@@ -8,17 +8,13 @@ throughout.
 """
 
 from collections.abc import Iterable, Sequence
-import pathlib
 
 import numpy as np
 
-from data.recordings import decoding
-from data.recordings.corpora import Utterance
-from data.text.labels import aligned, TimedLabel, UNITS_PER_SECOND
-from data.text.questions import QuestionSet, read_questions
-from wavenet_tf.configuration.corpus import AudioConfig, DataConfig
+from data.text.labels import TimedLabel, UNITS_PER_SECOND
+from data.text.questions import QuestionSet
+from wavenet_tf.configuration.corpus import AudioConfig
 from wavenet_tf.configuration.errors import UserError
-from wavenet_tf.configuration.files import path_of
 
 POSITION_NAMES = (
   'position in phone, forward',
@@ -58,14 +54,24 @@ class LinguisticFeatures:
     Raises:
       UserError: if the questions tell no label from another.
     """
+    found = [ranges(questions, labels) for labels in files]
+    return cls.from_ranges(
+      questions,
+      np.min([low for low, _ in found], 0),
+      np.max([high for _, high in found], 0),
+    )
+
+  @classmethod
+  def from_ranges(
+    cls, questions: QuestionSet, low: np.ndarray, high: np.ndarray
+  ) -> 'LinguisticFeatures':
+    """Scaling by the `ranges` of some recordings, least and greatest.
+
+    Raises:
+      UserError: if the questions tell no label from another.
+    """
+    low, high = np.array(low, np.float64), np.array(high, np.float64)
     count = len(questions.questions)
-    low, high = np.full(count + 1, np.inf), np.full(count + 1, -np.inf)
-    for labels in files:
-      raw = np.c_[
-        questions.answers([label.context for label in labels]),
-        [log_seconds(label) for label in labels],
-      ]
-      low, high = np.minimum(low, raw.min(0)), np.maximum(high, raw.max(0))
     if not np.any(low[:count] < high[:count]):
       raise UserError(
         f'data.question_file: none of the {count} questions has different '
@@ -131,47 +137,20 @@ class LinguisticFeatures:
     return self.low + scaled * (self.high - self.low)
 
 
+def ranges(
+  questions: QuestionSet, labels: Sequence[TimedLabel]
+) -> tuple[np.ndarray, np.ndarray]:
+  """The least and the greatest answer in one label file.
+
+  Returns:
+    Two of float64 `[questions + 1]`; the last is ln of a duration in seconds.
+  """
+  raw = np.c_[
+    questions.answers([label.context for label in labels]),
+    [log_seconds(label) for label in labels],
+  ]
+  return raw.min(0), raw.max(0)
+
+
 def log_seconds(label: TimedLabel) -> float:
   return float(np.log((label.end - label.start) / UNITS_PER_SECOND))
-
-
-def fit_linguistic(
-  data: DataConfig, data_dir: pathlib.Path, training: Iterable[Utterance]
-) -> LinguisticFeatures:
-  """Scaling by the label files that fit their recordings.
-
-  The rest is left out later.
-
-  Args:
-    data: may name a question file.
-    data_dir: the corpus, whose `questions.hed` is taken otherwise.
-    training: recordings of the training split.
-
-  Raises:
-    UserError: if there are no questions, or no labels with a context.
-  """
-  found = read_questions(
-    path_of(data.question_file or data_dir / 'questions.hed')
-  )
-  files = []
-  for utterance in training:
-    try:
-      # Not what is left out later, which may be off by any factor.
-      timed = aligned(utterance, decoding.seconds(utterance.path), 1)
-      files += [timed] if timed else []
-    except decoding.BadRecording:
-      continue
-  if not files:
-    raise UserError(
-      "conditioning.local: found 'linguistic', but no recording of "
-      f'{data_dir} has a label file that can be read (x.lab beside x.wav, or '
-      'under lab/); align them, or use another.'
-    )
-  if not any(label.has_context for timed in files for label in timed):
-    raise UserError(
-      f"conditioning.local: found 'linguistic', but no label of {data_dir} has "
-      f'a full context (the first is {files[0][0].context!r}), expected labels '
-      "such as 'x^x-a+b=c@1_2/A:...'; align full-context labels, or use "
-      'another.'
-    )
-  return LinguisticFeatures.fit(found, files)

@@ -71,6 +71,9 @@ class QuestionSet:
     self.questions = _parse(text, source)
     self._answer = functools.cache(self._answer)
 
+  def __reduce__(self):
+    return QuestionSet, (self.text,)  # Without the answers that it remembers.
+
   @property
   def names(self) -> list[str]:
     return [q.name for q in self.questions]

@@ -7,9 +7,10 @@ import pytest
 
 from data.conditioning import inputs, vectors
 from data.conditioning.extractor import FeatureExtractor
+from data.preparing import preparation
 from data.recordings import corpora
 from data.recordings.decoding import BadRecording
-from data.shards import preparation, prosody_training
+from data.shards import prosody_training
 from data.shards.records import read_examples
 from data.shards.splits import split_sides, TRAIN, VALIDATION, validation_names
 from data.text import labels

@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 import soundfile
 
+from data.preparing import preparation
 from data.recordings import corpora, decoding
-from data.shards import preparation
 from data.shards.batches import training_batches, validation_batches
 from data.shards.crops import Crops
 from data.shards.manifest import read_manifest
 from data.shards.records import read_examples
 from data.shards.splits import TRAIN, VALIDATION, validation_names
 from data.text import labels
+from data.text.survey import survey
 from tests.support.miniature import miniature
 from tests.support.project_imports import ROOT
 from tests.support.recordings import RATE, speech_like, write, write_corpus
@@ -217,12 +218,17 @@ def test_a_name_that_no_file_can_have():
     decoding.load(pathlib.Path('a\0.wav'), RATE)
 
 
-def test_too_many_bad_files_stop_and_leave_nothing(tmp_path):
+def test_too_many_bad_files_stop_and_wait_to_be_allowed(tmp_path, monkeypatch):
   corpus = write_corpus(tmp_path / 'corpus', 3)
   (corpus / 'bad.wav').write_bytes(b'text')
   with pytest.raises(UserError, match=r'1 of 4 .*max_bad_share.*bad\.wav'):
     preparation.prepare(miniature(), corpus, tmp_path / 'data')
-  assert [p.name for p in tmp_path.iterdir()] == ['corpus']
+  assert not (tmp_path / 'data').exists()
+  monkeypatch.delattr(decoding, 'load')  # Nothing is decoded again.
+  allowed = miniature(data__max_bad_share=0.25)
+  manifest = preparation.prepare(allowed, corpus, tmp_path / 'data')
+  assert len(manifest.rejected) == 1
+  assert {p.name for p in tmp_path.iterdir()} == {'corpus', 'data'}
 
 
 @pytest.mark.parametrize(
@@ -565,7 +571,9 @@ def test_the_bundled_corpus_is_whole_and_small():
                 for u in corpus.utterances)  # fmt: skip
   assert 60 <= seconds <= 120
   assert sum(p.stat().st_size for p in folder.rglob('*')) < 4e6
-  vocabulary = labels.vocabularies(corpus.utterances)
+  vocabulary = labels.vocabularies(
+    corpus.utterances, survey(corpus.utterances).phones
+  )
   assert {'a', 'n', 's', 'pau'} <= set(vocabulary['phones'])
   assert 40 <= len(vocabulary['phones']) <= 50
   for utterance in corpus.utterances:

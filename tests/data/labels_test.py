@@ -5,14 +5,15 @@ import itertools
 import numpy as np
 import pytest
 
+from data.preparing import preparation
 from data.recordings import corpora, decoding
-from data.shards import preparation
 from data.shards.batches import training_batches, validation_batches
 from data.shards.crops import Crops, FrameLabels
 from data.shards.manifest import read_manifest
 from data.shards.records import read_examples
 from data.shards.splits import TRAIN, VALIDATION
 from data.text import labels
+from data.text.survey import survey
 from tests.support.miniature import miniature
 from tests.support.recordings import speech_like, write
 from wavenet_tf.configuration.choices import LABEL_KINDS
@@ -106,7 +107,7 @@ def test_segments_tile_the_recording_and_gaps_have_no_label(tmp_path):
   found = utterance(
     tmp_path, [(100, 300, 'b'), (300, 400, 'a'), (700, 1000, 'b')], word='yes'
   )
-  vocabulary = labels.vocabularies([found])
+  vocabulary = labels.vocabularies([found], survey([found]).phones)
   assert vocabulary == {
     'phones': ['a', 'b'], 'words': ['yes'], 'speakers': [],
     'tags': [],
@@ -127,7 +128,7 @@ def test_segments_tile_the_recording_and_gaps_have_no_label(tmp_path):
 ])  # fmt: skip
 def test_labels_of_another_length_are_refused(samples, fits, tmp_path):
   found = utterance(tmp_path, [(0, 8000, 'a')])
-  vocabulary = labels.vocabularies([found])
+  vocabulary = labels.vocabularies([found], survey([found]).phones)
   if fits:
     timed = labels.aligned(found, samples, RATE)
     phones = labels.segments(found, timed, samples, RATE, vocabulary)['phones']

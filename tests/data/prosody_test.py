@@ -5,7 +5,8 @@ import pytest
 from sklearn.ensemble import GradientBoostingRegressor
 import soundfile
 
-from data.shards import preparation, prosody_training
+from data.preparing import preparation
+from data.shards import prosody_training
 from data.shards.records import read_examples
 from data.shards.splits import VALIDATION
 from data.text import pitch, trees

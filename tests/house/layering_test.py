@@ -23,7 +23,7 @@ ROOMS = {
     'loading',
     'voice',
   ],
-  'data': ['recordings', 'text', 'conditioning', 'shards'],
+  'data': ['recordings', 'text', 'conditioning', 'shards', 'preparing'],
 }
 MOST_FILES, MOST_LINES = 10, 300
 HOUSE = [

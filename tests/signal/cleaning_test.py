@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from data.preparing import preparation
 from data.recordings import copies, decoding
-from data.shards import preparation
 from data.shards.records import read_examples
 from data.shards.splits import TRAIN
 from tests.support.compilation import eagerly

@@ -7,8 +7,8 @@ import pytest
 from scipy import signal
 import tensorflow as tf
 
+from data.preparing import preparation
 from data.recordings import decoding
-from data.shards import preparation
 from data.shards.batches import training_batches
 from data.shards.crops import Batch, Crops, FrameLabels
 from data.shards.example import Example

@@ -1,6 +1,7 @@
 """Where files are; written whole or not at all; how damaged ones show."""
 
 import contextlib
+import copyreg
 import os
 import pathlib
 import re
@@ -60,6 +61,10 @@ def path_of(first: str | os.PathLike, *more: str) -> pathlib.Path:
       'install tensorflow-io for more (docs/scale.md), or copy the files.'
     )
   return RemotePath(first, *more)
+
+
+# Another process, which unpickles one, must know its file system, too.
+copyreg.pickle(RemotePath, lambda path: (path_of, (str(path),)))
 
 
 def _schemes(wanted):

@@ -45,3 +45,10 @@ def gaussian(shape: Sequence[int], seed: tf.Tensor) -> tf.Tensor:
 def another(seed: tf.Tensor) -> tf.Tensor:
   """A second seed, for noise that is independent of the first one's."""
   return seed + 1_000_003
+
+
+def fold_in(seed: tf.Tensor, number: int | tf.Tensor) -> tf.Tensor:
+  """The seed of a number: int32 `[2]`, or `[B, 2]` row by row."""
+  if seed.shape.rank == 1:
+    return tf.random.experimental.stateless_fold_in(seed, number)
+  return tf.stack([fold_in(row, number) for row in tf.unstack(seed)])

@@ -104,16 +104,19 @@ class ChunkwiseSpeaker:
   def __call__(
     self,
     features: tf.Tensor,
-    seed: Sequence[int],
+    seed: Sequence[int] | Sequence[Sequence[int]],
     global_: tf.Tensor | None = None,
+    frames: Sequence[int] | None = None,
   ) -> np.ndarray:
     """Whole waveforms, which are kept; `chunks` keeps none of its own.
 
     Args:
       features: float32 `[B, frames, channels]`; without local conditioning
         there are no channels, and the frames say how long to go on.
-      seed: two integers; the same seed gives the same waveform.
+      seed: two integers; the same seed gives the same waveform. Or two for
+        each row, whose noise is then what it were if it spoke alone.
       global_: float32 `[B, channels]`, where the model has it.
+      frames: of each row, where some end before others.
 
     Returns:
       float32 `[B, frames * hop]`.
@@ -121,7 +124,7 @@ class ChunkwiseSpeaker:
     samples = features.shape[1] * self._config.audio.hop_samples
     joined = np.empty([features.shape[0], samples], np.float32)
     start = 0
-    for chunk in self.chunks(features, seed, global_):
+    for chunk in self.chunks(features, seed, global_, frames):
       part = joined[:, start : start + chunk.waveform.shape[1]]
       part[:] = chunk.waveform[:, : part.shape[1]]
       start += part.shape[1]
@@ -130,8 +133,9 @@ class ChunkwiseSpeaker:
   def chunks(
     self,
     features: tf.Tensor,
-    seed: Sequence[int],
+    seed: Sequence[int] | Sequence[Sequence[int]],
     global_: tf.Tensor | None = None,
+    frames: Sequence[int] | None = None,
   ) -> Iterator[Chunk]:
     """Yields one `Chunk` after the other; the last may exceed the features.
 

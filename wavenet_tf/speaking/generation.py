@@ -19,6 +19,7 @@ from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.networks.teacher import Teacher, TeacherState
 from wavenet_tf.probability.sampling import Sampling
 from wavenet_tf.signal import emphasis, spectra
+from wavenet_tf.signal.noise import fold_in
 from wavenet_tf.speaking.chunks import Chunk, ChunkwiseSpeaker, windows
 from wavenet_tf.speaking.redrawing import Redrawing
 
@@ -67,10 +68,12 @@ class Generator(ChunkwiseSpeaker):
   def chunks(
     self,
     features: tf.Tensor,
-    seed: Sequence[int],
+    seed: Sequence[int] | Sequence[Sequence[int]],
     global_: tf.Tensor | None = None,
+    frames: Sequence[int] | None = None,
   ) -> Iterator[Chunk]:
-    batch, frames, _ = features.shape
+    batch = features.shape[0]
+    left = features.shape[1] if frames is None else tf.constant(frames)
     state = self.initial_state(batch)
     for index, window in enumerate(
       windows(
@@ -83,7 +86,7 @@ class Generator(ChunkwiseSpeaker):
         tf.constant(seed, tf.int32),
         state,
         index,
-        frames - index * self._chunk_frames,
+        left - index * self._chunk_frames,
       )
       self.redraws += int(tf.reduce_sum(redraws))
       yield chunk
@@ -115,12 +118,12 @@ class Generator(ChunkwiseSpeaker):
       features: `[B, chunk_frames + 2 MARGIN_FRAMES, channels]`, those of the
         chunk and its margins.
       global_: `[B, channels]`, or None.
-      seed: int32 `[2]`, of the utterance.
+      seed: int32 `[2]`, of all utterances together, or `[B, 2]`, of each.
       state: after the chunk before.
       index: of the chunk, from 0.
-      frames: of the utterance, from the first one of the chunk on.
+      frames: of the utterance, from the first one of the chunk on; or `[B]`.
     """
-    chunk_seed = tf.random.experimental.stateless_fold_in(seed, index)
+    chunk_seed = fold_in(seed, index)
     told = features, global_, chunk_seed, state
     if self._redrawing:
       return self._redrawing(*told, frames)
@@ -131,7 +134,7 @@ class Generator(ChunkwiseSpeaker):
     teacher, batch, past = self._teacher, features.shape[0], state.teacher
     samples = self._chunk_frames * self._config.audio.hop_samples
     encoded = teacher.encoder(Conditioning.of(features, global_))
-    noise = teacher.output_kind.noise([samples, batch], seed)
+    noise = self._noise(samples, batch, seed)
     steps = _Steps(teacher, encoded, noise, self._sampling)
     carry = _Carry(
       past.network.previous[:, 0],
@@ -158,6 +161,13 @@ class Generator(ChunkwiseSpeaker):
     heard = tf.concat([state.heard, waveform], 1)
     heard = heard[:, heard.shape[1] - state.heard.shape[1] :]
     return Chunk(waveform, GeneratorState(past, memory, heard))
+
+  def _noise(self, samples, batch, seed):
+    """`[samples, B, ...]`; where each row has a seed, as it were alone."""
+    draw = self._teacher.output_kind.noise
+    if seed.shape.rank == 1:
+      return draw([samples, batch], seed)
+    return tf.concat([draw([samples, 1], row) for row in tf.unstack(seed)], 1)
 
   def _generate_frames(self, steps, samples, carry, state):
     """The context stack takes a step, then the network one per sample."""

@@ -8,11 +8,13 @@ then that is louder, over all frequencies, than the log-mel that it was told.
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.corpus import AudioConfig, MARGIN_FRAMES
 from wavenet_tf.signal import spectra
+from wavenet_tf.signal.noise import fold_in
 from wavenet_tf.speaking.chunks import Chunk
 
 # Log-mels below this, noise at about -70 dBFS, count as this: what is told to
@@ -55,15 +57,21 @@ class Redrawing:
       global_: as `draw` takes it.
       seed: of the first draw.
       state: before the chunk.
-      frames: that are left of the utterance; what follows it is not judged.
+      frames: that are left of the utterance, or of each, `[B]`; what follows
+        it is not judged.
     """
     settings = self._config.evaluate
-    asked = features[:, MARGIN_FRAMES:-MARGIN_FRAMES][:, :frames]
+    asked = features[:, MARGIN_FRAMES:-MARGIN_FRAMES]
+    of_rows = None
+    if len(tf.convert_to_tensor(frames).shape):
+      of_rows = frames
+    else:
+      asked = asked[:, :frames]
 
     def draw(seed):
       chunk = self._draw(features, global_, seed, state)
       heard = tf.concat([state.heard, chunk.waveform], 1)
-      return chunk, excess(heard, asked, self._config.audio)
+      return chunk, excess(heard, asked, self._config.audio, of_rows)
 
     def goes_on(attempt, kept, least, redraws):
       del kept, redraws
@@ -72,9 +80,7 @@ class Redrawing:
 
     def draw_again(attempt, kept, least, redraws):
       too_loud = least > settings.redraw_excess
-      again, louder = draw(
-        tf.random.experimental.stateless_fold_in(seed, attempt)
-      )
+      again, louder = draw(fold_in(seed, attempt))
       better = too_loud & (louder < least)
       return (
         attempt + 1,
@@ -92,7 +98,10 @@ class Redrawing:
 
 
 def excess(
-  waveform: tf.Tensor, asked: tf.Tensor, audio: AudioConfig
+  waveform: tf.Tensor,
+  asked: tf.Tensor,
+  audio: AudioConfig,
+  frames: tf.Tensor | None = None,
 ) -> tf.Tensor:
   """How much louder than asked for a waveform is in its worst frame, nepers.
 
@@ -106,16 +115,21 @@ def excess(
     asked: log-mels `[B, frames, mel_bins]`, of which those count whose windows
       end within the waveform.
     audio: the front end.
+    frames: int32 `[B]`, of each row those that count, where not all do.
 
   Returns:
     float32 `[B]`; minus infinity where no frame counts.
   """
   mel = spectra.log_mel_within(waveform, audio)
-  frames = tf.minimum(tf.shape(mel)[1], tf.shape(asked)[1])
-  louder = tf.maximum(mel[:, :frames], _QUIET_LOG_MEL) - tf.maximum(
-    asked[:, :frames], _QUIET_LOG_MEL
+  both = tf.minimum(tf.shape(mel)[1], tf.shape(asked)[1])
+  louder = tf.maximum(mel[:, :both], _QUIET_LOG_MEL) - tf.maximum(
+    asked[:, :both], _QUIET_LOG_MEL
   )
-  return tf.reduce_max(tf.reduce_mean(louder, -1), -1)
+  louder = tf.reduce_mean(louder, -1)
+  if frames is not None:
+    counts = tf.range(both)[None] < frames[:, None]
+    louder = tf.where(counts, louder, -np.inf)
+  return tf.reduce_max(louder, -1)
 
 
 def _choose(rows, ours, others):

@@ -66,11 +66,13 @@ class Synthesizer(ChunkwiseSpeaker):
   def chunks(
     self,
     features: tf.Tensor,
-    seed: Sequence[int],
+    seed: Sequence[int] | Sequence[Sequence[int]],
     global_: tf.Tensor | None = None,
+    frames: Sequence[int] | None = None,
   ) -> Iterator[Chunk]:
+    del frames  # Nothing is judged.
     batch, block = features.shape[0], 0
-    seeds = tf.tile(tf.constant([seed], tf.int32), [batch, 1])
+    seeds = tf.broadcast_to(tf.constant(seed, tf.int32), [batch, 2])
     state = self.initial_state(batch)
     lengths = _student_chunks(features.shape[1])
     for window in windows(features, lengths, self._config.silence):

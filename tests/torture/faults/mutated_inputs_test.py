@@ -12,8 +12,9 @@ import zlib
 import numpy as np
 import pytest
 
-from data.shards import preparation
-from data.shards.manifest import MANIFEST, read_manifest, sha256
+from data.preparing import preparation
+from data.shards.manifest import MANIFEST, read_manifest
+from data.shards.verification import sha256
 from tests.support.miniature import miniature
 from tests.support.recordings import speech_like, write, write_corpus
 from tests.torture.amounts import amount

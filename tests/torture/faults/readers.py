@@ -10,8 +10,8 @@ import numpy as np
 
 from data.conditioning import tags, vectors
 from data.conditioning.extractor import FeatureExtractor
+from data.preparing import preparation
 from data.recordings import corpora, decoding
-from data.shards import preparation
 from data.shards.manifest import MANIFEST, read_manifest
 from data.shards.records import read_examples
 from data.shards.splits import TRAIN, VALIDATION
@@ -19,6 +19,7 @@ from data.text import labels
 from data.text.linguistic import LinguisticFeatures
 from data.text.prosody import Prosody
 from data.text.questions import QuestionSet, read_questions
+from data.text.survey import survey
 from data.text.trees import Trees
 from modes.runs import Run
 from tests.support.miniature import miniature
@@ -76,7 +77,7 @@ def _label_file():
   def read(path):
     utterance = corpora.Utterance('x', path, label_path=path)
     timed = labels.aligned(utterance, samples, RATE)
-    known = labels.vocabularies([utterance])
+    known = labels.vocabularies([utterance], survey([utterance]).phones)
     told = LinguisticFeatures.fit(QuestionSet(QUESTIONS), [timed])
     return (
       labels.segments(utterance, timed, samples, RATE, known)['phones'],
