@@ -106,7 +106,7 @@ def write_reference(app, config):
 
 
 def finish(app, error):
-  """Adds sounds, front pictures and start page; holds all pages to what they promise."""
+  """Adds sounds, pictures, start page; holds pages to what they promise."""
   if error or app.builder.name != 'html':
     return
   site = pathlib.Path(app.outdir)
