@@ -139,10 +139,12 @@ class _Preparation:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._make(runner, left_out)
       manifest = read_manifest(self._folder, self._config.audio, verify=False)
-    except Unfinished:
-      raise
-    except UserError:
-      remove_tree(self._folder)
+    except BaseException as error:
+      refused = isinstance(error, UserError)
+      if (refused and not isinstance(error, Unfinished)) or not any(
+        made_by(self._folder, part).exists() for part in self._parts
+      ):
+        remove_tree(self._folder)
       raise
     kept = {MANIFEST, *(shard['file'] for shard in manifest.shards)}
     for path in [*self._folder.iterdir()]:
