@@ -17,14 +17,15 @@ from typing import NamedTuple
 
 from absl import app, flags
 import numpy as np
-import soundfile
 
 from data.preparing import preparation
 from data.preparing.runners import KINDS, Runner, SIMPLE
+from data.recordings import decoding
 from data.recordings.corpora import read_corpus
 from data.shards.manifest import read_manifest
 from wavenet_tf.configuration import presets
 from wavenet_tf.configuration.config import override
+from wavenet_tf.signal import quantization
 
 _SAMPLE = pathlib.Path(__file__).parents[1] / 'data' / 'sample'
 _SECONDS_PER_HOUR = 3600
@@ -51,17 +52,17 @@ class Measured(NamedTuple):
 def write_corpus(folder: pathlib.Path, hours: float) -> None:
   """Variations of the bundled recordings, 16-bit WAV files of about 10 s."""
   folder.mkdir(parents=True)
-  read = [soundfile.read(u.path) for u in read_corpus(_SAMPLE).utterances]
-  rate = read[0][1]
-  voice = np.concatenate([waveform for waveform, _ in read])
+  paths = [utterance.path for utterance in read_corpus(_SAMPLE).utterances]
+  rate = decoding.sample_rate_hz(paths[0])
+  voice = np.concatenate([decoding.load(path, rate) for path in paths])
+  voice = voice.astype(np.float32) / quantization.FULL_SCALE
   generator = np.random.default_rng(0)
   for i in range(round(hours * _SECONDS_PER_HOUR / _UTTERANCE_SECONDS)):
     samples = int(rate * _UTTERANCE_SECONDS * generator.uniform(0.5, 1.5))
     start = generator.integers(len(voice) - samples)
     gain = generator.uniform(0.3, 0.9)
-    soundfile.write(
-      folder / f'{i:06d}.wav', gain * voice[start : start + samples], rate
-    )
+    part = gain * voice[start : start + samples]
+    decoding.write_wav(folder / f'{i:06d}.wav', part, rate)
 
 
 def _prepare(connection, corpus, output, asked, runner):

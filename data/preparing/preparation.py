@@ -37,6 +37,7 @@ from wavenet_tf.configuration.files import path_of, remove_tree
 
 # What is made does not depend on these.
 _FREE_FIELDS = 'max_bad_share', 'workers', 'shuffle_megabytes'
+_FEW_PARTS = 2  # A corpus that is refused with so many leaves nothing.
 _THREADS = 16  # That ask a file system for sizes.
 
 
@@ -138,10 +139,12 @@ class _Preparation:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._make(runner, left_out)
       manifest = read_manifest(self._folder, self._config.audio, verify=False)
-    except Unfinished:
-      raise
-    except UserError:
-      remove_tree(self._folder)
+    except BaseException as error:
+      refused = isinstance(error, UserError)
+      if (refused and not isinstance(error, Unfinished)) or not any(
+        made_by(self._folder, part).exists() for part in self._parts
+      ):
+        remove_tree(self._folder)
       raise
     kept = {MANIFEST, *(shard['file'] for shard in manifest.shards)}
     for path in [*self._folder.iterdir()]:
@@ -230,11 +233,12 @@ class _Preparation:
   def _check(self, recordings, utterances, rejected):
     most, total = self._config.data.max_bad_share, len(recordings)
     if len(rejected) > most * total:
-      raise Unfinished(
+      # Much work is kept, for whoever raises it.
+      refusal = Unfinished if len(self._parts) > _FEW_PARTS else UserError
+      raise refusal(
         f'{self._data_dir}: {len(rejected)} of {total} recordings cannot be '
         f'used, more than data.max_bad_share = {most}; mend or remove them, or '
-        'raise it, which needs no preparing again. The first: '
-        f'{rejected[0]["reason"]}'
+        f'raise it. The first: {rejected[0]["reason"]}'
       )
     for split in TRAIN, VALIDATION:
       if not any(u['split'] == split for u in utterances):

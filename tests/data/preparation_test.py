@@ -209,6 +209,17 @@ def test_a_time_alone_is_a_change(corpus, tmp_path):
   assert found.name not in names
 
 
+def test_too_many_bad_files_of_many_wait_to_be_allowed(
+  corpus, whole, tmp_path, decoded
+):
+  config = asked(data__max_bad_share=0.05)
+  with pytest.raises(UserError, match=r'1 of 12 .*max_bad_share.*05\.wav'):
+    preparation.prepare(config, corpus, tmp_path / 'data')
+  decoded.clear()
+  assert prepared(corpus, tmp_path / 'data', data__max_bad_share=0.1) == whole
+  assert not decoded
+
+
 def test_beam_that_is_not_installed_is_named(tmp_path, monkeypatch):
   monkeypatch.setitem(sys.modules, 'apache_beam', None)
   refused(

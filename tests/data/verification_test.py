@@ -88,6 +88,14 @@ def test_what_changed_a_moment_ago_is_compared_the_next_time(folder, compared):
     assert compared == [shard.name] * times
 
 
+def test_a_file_system_that_tells_no_time_is_not_believed(folder, compared):
+  for path in folder.iterdir():
+    os.utime(path, ns=(0, 0))
+  assert read(folder) == read(folder)
+  assert len(compared) == 4
+  assert not verification.memory_of(folder).exists()
+
+
 @pytest.mark.parametrize(
   'text', ['', '[]', '{"train-00000.tfrecord": 3}', '\0\0', '{"a": [1, 2]}']
 )

@@ -48,7 +48,7 @@ def test_all_does_what_its_models_need_in_order(name, monkeypatch, tmp_path):
         module, name, lambda run, name=name: done.append(name)
       )
 
-  def prepare(run, data_dir, init_from):
+  def prepare(run, data_dir, init_from, runner):
     done.append('prepare')
     assert data_dir == 'recordings'
     return run
