@@ -122,32 +122,65 @@ def _draw_prediction(figure, column, teacher, config, stretch):
   levels = stretch.levels[-stretch.samples :]
   nats = -np.mean(output.log_prob(parameters, levels))
   shown = quantization.waveform_from_levels(levels).numpy()
-  limit = 1.4 * np.abs(shown).max() + 1e-4
-  amplitudes = np.linspace(-limit, limit, _AMPLITUDES)
-  image = np.log10(densities(teacher, parameters, amplitudes) + 1e-30)
+  amplitudes = amplitudes_around(shown)
   rate = config.audio.sample_rate_hz
-  times = 1000 * (stretch.start + np.arange(stretch.samples)) / rate
   seen = 'pre-emphasised ' if config.audio.preemphasis else ''
   name, unit = 'mu-law softmax', 'mu-law code'
   if not isinstance(output, MuLawSoftmax):
     name = config.teacher.output.replace('_', ' ')
     unit = f'{config.teacher.bits}-bit sample'
-  column[0].plot(times, shown, color='black', linewidth=0.9)
-  column[0].set(
-    title=f'{name}: {bits(nats):.2f} bits per {seen}{unit} here',
-    ylabel=f'{seen}amplitude', ylim=(-limit, limit),
-  )  # fmt: skip
+  draw_densities(
+    figure,
+    column,
+    1000 * (stretch.start + np.arange(stretch.samples)) / rate,
+    shown,
+    amplitudes,
+    densities(teacher, parameters, amplitudes),
+  )
+  column[0].set_title(f'{name}: {bits(nats):.2f} bits per {seen}{unit} here')
+  column[1].set_xlabel('time in the utterance, ms')
+  for axes in column:
+    axes.set_ylabel(f'{seen}amplitude')
+
+
+def amplitudes_around(waveform: np.ndarray) -> np.ndarray:
+  """Where to draw densities, `[A]`: a little further than samples reach."""
+  limit = 1.4 * np.abs(waveform).max() + 1e-4
+  return np.linspace(-limit, limit, _AMPLITUDES)
+
+
+def draw_densities(
+  figure: Figure,
+  column: Sequence,
+  times: np.ndarray,
+  waveform: np.ndarray,
+  amplitudes: np.ndarray,
+  found: np.ndarray,
+) -> None:
+  """A waveform, and below it what was predicted before each sample.
+
+  Args:
+    figure: of the axes.
+    column: two axes.
+    times: `[T]`.
+    waveform: `[T]`, what came.
+    amplitudes: `[A]`, evenly spaced.
+    found: densities at these, `[A, T]`.
+  """
+  ends = amplitudes[0], amplitudes[-1]
+  column[0].plot(times, waveform, color='black', linewidth=0.9)
+  column[0].set(ylim=ends)
   column[0].grid(alpha=0.3)
+  image = np.log10(found + 1e-30)
   highest = np.percentile(image.max(0), 95)
   drawn = column[1].imshow(
     image, origin='lower', aspect='auto', cmap='magma',
-    extent=(times[0], times[-1], -limit, limit), interpolation='nearest',
+    extent=(times[0], times[-1], *ends), interpolation='nearest',
     vmin=highest - _DECADES, vmax=highest,
   )  # fmt: skip
   column[1].plot(
-    times, shown, color='cyan', linewidth=0.7, label='what was said'
+    times, waveform, color='cyan', linewidth=0.7, label='what was said'
   )
-  column[1].set(xlabel='time in the utterance, ms', ylabel=f'{seen}amplitude')
   column[1].legend(loc='upper right')
   figure.colorbar(
     drawn, ax=column[1], label='log10 of the predicted density'
