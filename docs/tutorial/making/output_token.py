@@ -25,7 +25,7 @@ from wavenet_tf.voice import load_run
 CODES = MuLawSoftmax(256)
 # Of what the teacher says: a vowel, after as many frames as it hears.
 _FIRST_FRAME, _LAST_FRAME = 60, 124
-_SHOWN = slice(10 * 256 - 200, 10 * 256)
+_SHOWN = slice(10 * 256 - 110, 10 * 256)
 _DEVIATIONS = np.linspace(-5.0, 5.0, 401)
 # Fits of a distribution to a few samples.
 _EXAMPLES = 10, 30, 100, 300, 1000, 3000
