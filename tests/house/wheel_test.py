@@ -87,9 +87,9 @@ def _normal(name):
 def test_what_is_imported_is_required(requirements):
   """By the library; what only the program imports is an extra.
 
-  So is what measures a voice, which the library does without.
+  So is what measures a voice, which the library does without, and Beam.
   """
-  found = {'': set(), 'program': set(), 'evaluation': set()}
+  found = {'': set(), 'program': set(), 'evaluation': set(), 'beam': set()}
   for requirement in requirements:
     extra = re.search(r'extra == "(\w+)"', str(requirement.marker or ''))
     found[extra[1] if extra else ''].add(_normal(requirement.name))
@@ -98,21 +98,23 @@ def test_what_is_imported_is_required(requirements):
   imported = _packages('wavenet_tf') - evaluation - FILE_SYSTEMS
   assert found[''] == imported | BESIDES
   program = _packages('train_main', 'modes', 'data', 'serving')
-  assert found['program'] == program - found['']
+  assert found['beam'] == {'apache-beam'}
+  assert found['program'] == program - found[''] - found['beam']
 
 
 @pytest.mark.large
 def test_the_locks_are_within_the_bounds(requirements):
   """Both of them: no bound is above what is tested."""
   text = (ROOT / 'requirements.txt').read_text()
-  text += (ROOT / 'requirements-eval.txt').read_text()
+  for name in 'eval', 'beam':
+    text += (ROOT / f'requirements-{name}.txt').read_text()
   lock = [
     Requirement(line)
     for line in text.splitlines()
     if not line.startswith(('#', '-r'))
   ]
   for python, extra in itertools.product(
-    ('3.11', '3.13'), ('program', 'evaluation')
+    ('3.11', '3.13'), ('program', 'evaluation', 'beam')
   ):
     environment = {'python_version': python, 'extra': extra}
     pinned = {
