@@ -34,6 +34,7 @@ PROGRAMS = (
   'serving/local_server',
   'serving/page/__main__',
   'benchmarks/__main__',
+  'benchmarks/hours',
 )
 # Of TensorBoard, docker, the model server and XLA.
 OTHER_FLAGS = {
