@@ -46,7 +46,7 @@ def prepared(tmp_path_factory):
     utterances=entries,
     rejected=[],
     left_out=[],
-    shards=writer.close(),
+    shards=[shard | {'split': TRAIN} for shard in writer.close()],
   )
   assert len(manifest.shards) > 8
   return config, folder, manifest
