@@ -19,35 +19,35 @@ class RawFile(io.RawIOBase):
     self._mode, self._as_on_a_disk = mode, as_on_a_disk
     self._file = tf.io.gfile.GFile(name, f'{mode}b')
 
-  def readable(self):
+  def readable(self) -> bool:
     return self._mode == 'r'
 
-  def writable(self):
+  def writable(self) -> bool:
     return self._mode == 'w'
 
-  def seekable(self):
+  def seekable(self) -> bool:
     return self._mode == 'r'
 
-  def readinto(self, buffer):
+  def readinto(self, buffer: bytearray) -> int:
     with self._as_on_a_disk():
       content = self._file.read(len(buffer))
     buffer[: len(content)] = content
     return len(content)
 
-  def write(self, buffer):
+  def write(self, buffer: bytes) -> int:
     with self._as_on_a_disk():
       self._file.write(bytes(buffer))
     return len(buffer)
 
-  def seek(self, offset, whence=0):
+  def seek(self, offset: int, whence: int = 0) -> int:
     with self._as_on_a_disk():
       self._file.seek(offset, whence)
       return self._file.tell()
 
-  def tell(self):
+  def tell(self) -> int:
     return self._file.tell()
 
-  def close(self):
+  def close(self) -> None:
     if not self.closed:
       super().close()
       with self._as_on_a_disk():

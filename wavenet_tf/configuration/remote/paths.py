@@ -11,7 +11,7 @@ import fnmatch
 import io
 import os
 import pathlib
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import tensorflow as tf
 
@@ -51,7 +51,7 @@ class RemotePath(pathlib.PosixPath):
   def __fspath__(self):
     return str(self)
 
-  def relative_to(self, *other) -> pathlib.PurePosixPath:
+  def relative_to(self, *other: str | os.PathLike) -> pathlib.PurePosixPath:
     return pathlib.PurePosixPath(*super().relative_to(*other).parts)
 
   def absolute(self) -> 'RemotePath':
@@ -68,25 +68,25 @@ class RemotePath(pathlib.PosixPath):
 
   # What is there.
 
-  def exists(self, **options) -> bool:
+  def exists(self, **options: bool) -> bool:
     del options
     with self._as_on_a_disk():
       if not tf.io.gfile.exists(str(self)):
         return False
     return not self._in_memory or self in self.parent.iterdir()
 
-  def is_dir(self, **options) -> bool:
+  def is_dir(self, **options: bool) -> bool:
     del options
     with self._as_on_a_disk():
       return tf.io.gfile.isdir(str(self)) and self.exists()
 
-  def is_file(self, **options) -> bool:
+  def is_file(self, **options: bool) -> bool:
     del options
     with contextlib.suppress(FileNotFoundError), self._as_on_a_disk():
       return not tf.io.gfile.stat(str(self)).is_directory
     return False
 
-  def stat(self, **options) -> Status:
+  def stat(self, **options: bool) -> Status:
     del options
     with self._as_on_a_disk():
       found = tf.io.gfile.stat(str(self))
@@ -102,13 +102,13 @@ class RemotePath(pathlib.PosixPath):
       found = [path for path in found if tf.io.gfile.exists(str(path))]
     return iter(found)
 
-  def glob(self, pattern: str, **options) -> Iterator['RemotePath']:
+  def glob(self, pattern: str, **options: bool) -> Iterator['RemotePath']:
     """By the names in this folder; a pattern has no slash."""
     del options
     if self.is_dir():
       yield from _matching(self.iterdir(), pattern)
 
-  def rglob(self, pattern: str, **options) -> Iterator['RemotePath']:
+  def rglob(self, pattern: str, **options: bool) -> Iterator['RemotePath']:
     del options
     yield from self.glob(pattern)
     for folder in self.glob('*'):
@@ -117,8 +117,13 @@ class RemotePath(pathlib.PosixPath):
   # Reading and writing.
 
   def open(
-    self, mode='r', buffering=-1, encoding=None, errors=None, newline=None
-  ):
+    self,
+    mode: str = 'r',
+    buffering: int = -1,
+    encoding: str | None = None,
+    errors: str | None = None,
+    newline: str | None = None,
+  ) -> IO:
     del buffering
     if mode.strip('bt') not in ('r', 'w'):
       raise self._error(errno.EINVAL, f'cannot be opened as {mode!r}')
@@ -138,7 +143,12 @@ class RemotePath(pathlib.PosixPath):
     with self._as_on_a_disk(), tf.io.gfile.GFile(str(self), 'rb') as file:
       return file.read()
 
-  def read_text(self, encoding=None, errors=None, newline=None) -> str:
+  def read_text(
+    self,
+    encoding: str | None = None,
+    errors: str | None = None,
+    newline: str | None = None,
+  ) -> str:
     with self.open('r', -1, encoding, errors, newline) as file:
       return file.read()
 
@@ -148,7 +158,9 @@ class RemotePath(pathlib.PosixPath):
 
   # Names.
 
-  def mkdir(self, mode=0o777, parents=False, exist_ok=False) -> None:
+  def mkdir(
+    self, mode: int = 0o777, parents: bool = False, exist_ok: bool = False
+  ) -> None:
     """With its parents: they need not be there where folders are names."""
     del mode, parents
     if self.exists() and not (exist_ok and self.is_dir()):
