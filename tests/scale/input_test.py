@@ -155,7 +155,7 @@ def test_a_million_utterances_go_on_in_seconds(prepared, tmp_path, capsys):
   features = np.zeros([20, config.local_channels], np.float32)
   for _ in range(utterances // shards):
     writer.write(Example('utterance', levels, features))
-  written = writer.close()
+  written = [shard | {'split': TRAIN} for shard in writer.close()]
   entry = {'split': TRAIN, 'samples': len(levels), 'text': 60 * 'x', 'tags': []}
   write_manifest(
     tmp_path,
