@@ -70,12 +70,12 @@ def test_the_blocks_of_a_chapter_run_one_after_the_other(chapter, monkeypatch):
 @pytest.mark.large
 @pytest.mark.parametrize('chapter', CHAPTERS, ids=of)
 def test_pictures_can_still_be_drawn(chapter, monkeypatch):
-  """Those that are committed; sounds are made whenever the site is."""
+  """The first of each chapter; sounds are made whenever the site is."""
   monkeypatch.chdir(ROOT)
-  for draw in chapter.making.PICTURES.values():
-    drawn = draw()
-    figure = drawn if isinstance(drawn, Figure) else next(drawn)
-    assert figure.axes
+  draw, *_ = chapter.making.PICTURES.values()
+  drawn = draw()
+  figure = drawn if isinstance(drawn, Figure) else next(drawn)
+  assert figure.axes
 
 
 if __name__ == '__main__':

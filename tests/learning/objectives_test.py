@@ -195,7 +195,7 @@ LEARNERS = {
   ('name', 'jit_compile'),
   [
     *((n, False) for n in LEARNERS),
-    *(pytest.param(n, True, marks=pytest.mark.large) for n in LEARNERS),
+    pytest.param('default', True, marks=pytest.mark.large),
   ],
 )
 def test_every_weight_of_the_student_learns_and_no_other(name, jit_compile):

@@ -42,7 +42,7 @@ def test_shapes(classifier, generator):
     2, SAMPLES + 30, classifier.output_kind.parameter_size,
   )  # fmt: skip
   activations = classifier.activations(waveform)
-  assert activations.shape == (2, SAMPLES + 30, 6, 6)
+  assert activations.shape == (2, SAMPLES + 30, 4, 6)
   assert activations.dtype == tf.float32
 
 
@@ -61,7 +61,7 @@ def test_activations_are_the_gates_of_every_block(classifier, generator):
 
 
 def test_pooling_is_the_mean_over_a_frame(classifier, generator):
-  gates = generator.normal(size=[2, 3 * FRAME + 17, 36]).astype(np.float32)
+  gates = generator.normal(size=[2, 3 * FRAME + 17, 24]).astype(np.float32)
   kernel, bias = classifier.network.skip.get_weights()
   y = np.maximum(gates @ kernel + bias, 0)
   expected = [

@@ -184,6 +184,7 @@ def test_speak_needs_text_or_labels(tmp_path):
     speaking.speak(run, wish)
 
 
+@pytest.mark.large
 @pytest.mark.skipif(
   not ctypes.util.find_library('espeak-ng'), reason='needs espeak-ng'
 )

@@ -198,7 +198,7 @@ def test_what_is_exported_is_the_step_of_the_program(prepared):
 @pytest.mark.parametrize(
   'named',
   [
-    pytest.param(name, marks=pytest.mark.large if 'pair' in name else ())
+    pytest.param(name, marks=pytest.mark.large if name != 'softmax' else ())
     for name in CONFIGURATIONS
   ],
 )

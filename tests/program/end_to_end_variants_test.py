@@ -20,7 +20,7 @@ from tests.support.program import (
 )
 from tests.support.recordings import speech_like, write
 
-pytestmark = pytest.mark.medium
+pytestmark = pytest.mark.large
 
 
 def write_words(folder):
@@ -118,7 +118,6 @@ def test_a_corpus_with_labels_of_another_kind(recognised):
   )  # fmt: skip
 
 
-@pytest.mark.large
 def test_a_gaussian_pair_goes_through_with_all_losses(tmp_path, uncompiled):
   """`all` trains a classifier first, as the perceptual loss listens with it."""
   corpus = write_words(tmp_path / 'corpus')

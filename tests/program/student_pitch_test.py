@@ -18,7 +18,7 @@ from wavenet_tf.learning.checkpoints import load_average
 from wavenet_tf.learning.interruption import Interrupted
 from wavenet_tf.networks.student import build_student
 
-pytestmark = pytest.mark.medium
+pytestmark = pytest.mark.large
 STEPS, STOPPED_AFTER = 4, 2
 LINE = 'Pitch from the log-mel: half of the frames within '
 

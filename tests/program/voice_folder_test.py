@@ -152,13 +152,11 @@ def test_the_voice_in_the_box_is_small():
   assert all(np.isfinite(x).all() for x in variables)
 
 
-@pytest.mark.parametrize(
-  'rate', [8000, pytest.param(48000, marks=pytest.mark.large)]
-)
-def test_the_voice_in_the_box_copies_a_recording_of_any_rate(rate, tmp_path):
+def test_the_voice_in_the_box_copies_a_recording_of_any_rate(tmp_path):
   """A copy is nearer to its recording than to that played backwards."""
   voice = load_run(KATHLEEN)
   waveform, rate_hz = soundfile.read(SENTENCE)
+  rate = 8000  # The voice's own is 22,050 Hz.
   waveform = resampling.resampled(waveform[: 2 * rate_hz], rate_hz, rate)
   soundfile.write(tmp_path / 'a.wav', waveform, rate)
   program.run(

@@ -42,6 +42,11 @@ class Client:
     answer = self.stub.Predict(request_of(signature, **inputs), timeout=20)
     return {name: tf.make_ndarray(v) for name, v in answer.outputs.items()}
 
+  def status(self):
+    request = get_model_status_pb2.GetModelStatusRequest()
+    request.model_spec.name = 'tiny'
+    return self.models.GetModelStatus(request, timeout=20).model_version_status
+
   def rest(self, path, body=None, **headers):
     """-> status and what was answered, from JSON."""
     with contextlib.closing(
@@ -131,9 +136,7 @@ def test_several_outputs_have_names(client):
 
 
 def test_status_and_metadata(client):
-  request = get_model_status_pb2.GetModelStatusRequest()
-  request.model_spec.name = 'tiny'
-  (version,) = client.models.GetModelStatus(request).model_version_status
+  (version,) = client.status()
   assert version.version == 10
   assert version.state == get_model_status_pb2.ModelVersionStatus.AVAILABLE
   told = client.rest('/v1/models/tiny')[1]['model_version_status'][0]
@@ -362,6 +365,7 @@ def test_nothing_is_computed_for_who_is_gone(client, model):
     gone = client.stub.Predict.future(request_of(x=X), timeout=60)
     until_full(client)
     gone.cancel()
+    client.status()  # Comes after it, on the same connection.
   assert asked() <= before + 2  # The busy one, and this question.
 
 

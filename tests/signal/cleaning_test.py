@@ -57,7 +57,11 @@ def cleaned(tmp_path_factory):
   """A corpus, prepared with all that cleans."""
   folder = tmp_path_factory.mktemp('cleaning')
   corpus = write_corpus(folder / 'corpus', count=4)
-  config = miniature(data__highpass_hz=100.0, data__loudness_dbfs=-30.0)
+  config = miniature(
+    data__highpass_hz=100.0,
+    data__loudness_dbfs=-30.0,
+    evaluate__chunk_frames=200,
+  )
   manifest = preparation.prepare(config, corpus, folder / 'data')
   examples = list(read_examples(folder / 'data', manifest, TRAIN))
   assert examples

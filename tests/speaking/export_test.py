@@ -175,6 +175,7 @@ def test_warmup_requests_ask_every_signature(exported):
   assert asked == set(model)
 
 
+@pytest.mark.large
 def test_a_compiled_signature_is_there_on_request(tmp_path):
   """Marked for XLA, and in no other signature's way."""
   config = miniature(export__compiled=True)

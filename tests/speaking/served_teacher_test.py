@@ -39,6 +39,7 @@ VARIANTS = {
   'one-hot softmax': ONE_HOT | {'evaluate__temperature': 0.9},
   'held': HELD,
 }
+LARGE = 'context stack', 'speakers, pre-emphasis'
 
 
 def told(config, rows):
@@ -100,7 +101,13 @@ def in_memory(config):
   )
 
 
-@pytest.mark.parametrize('name', VARIANTS)
+@pytest.mark.parametrize(
+  'name',
+  [
+    pytest.param(name, marks=pytest.mark.large if name in LARGE else ())
+    for name in VARIANTS
+  ],
+)
 def test_rows_are_bit_for_bit_what_the_generator_says_alone(name):
   config = miniature(**VARIANTS[name])
   given = told(config, 3)

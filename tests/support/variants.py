@@ -62,21 +62,13 @@ COMBINATIONS = {
   | CONTEXT
   | END_OF_CROPS
   | {'teacher__activation': 'relu', 'teacher__bits': 8},
+  'tags alone, context, one-hot': NOTHING | TAGS | CONTEXT | ONE_HOT,
+}
+LARGE = {
   'text without F0, context, one-hot': TEXT
   | CONTEXT
   | ONE_HOT
   | {'conditioning__log_f0': False},
-  'tags alone, context, one-hot': NOTHING | TAGS | CONTEXT | ONE_HOT,
-}
-LARGE = {
-  'mel, speaker, context, relu': MEL
-  | SPEAKERS
-  | CONTEXT
-  | {'teacher__activation': 'relu'},
-  'mel, context, one-hot': MEL | CONTEXT | ONE_HOT,
-  'mel, end of crops': MEL | CONTEXT | END_OF_CROPS,
-  'mel, held, speaker, 8 bits': MEL | HELD | SPEAKERS | {'teacher__bits': 8},
   'text, phase of F0': TEXT | PITCH,
-  'nothing, context': NOTHING | CONTEXT,
   'speaker and tags alone, context': NOTHING | BOTH | CONTEXT,
 }

@@ -17,7 +17,7 @@ from tests.torture.server_process import raw_predict, server_process
 
 pytestmark = pytest.mark.medium
 
-EXAMPLES = amount(150, 2000)
+EXAMPLES = amount(60, 2000)
 # What the first requests of each kind leave in the caches of the allocator.
 MOST_GAINED_MEGABYTES = 100
 INTEGERS = st.sampled_from([

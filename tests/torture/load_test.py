@@ -22,6 +22,8 @@ from wavenet_tf.speaking.generation import Generator
 
 pytestmark = pytest.mark.medium
 
+# Of what is said, beside chunks of 8.
+_FRAMES = (1, 7, 8, 61, *amount((), (24, 200)))
 SECONDS = amount(1, 60)  # For each number of clients, and once more.
 HOSTILE = 0.05
 # What a server may keep of its first busy seconds, and what it may gain in as
@@ -122,7 +124,7 @@ def spoken_alone(voice) -> list[Utterance]:
   model = LocalModel(voice.folder, 'wavenet')
   generator = np.random.default_rng(1)
   found = []
-  for seed, frames in enumerate((1, 7, 8, 24, 61, 200)):
+  for seed, frames in enumerate(_FRAMES):
     mel = voice.log_mel(generator, frames)
     inputs = {'mel': mel[None], 'seed': np.array([[seed, 0]], np.int32)}
     audio = model.predict('serving_default', inputs)['audio'][0]
@@ -170,6 +172,7 @@ def _print(voice, clients, crowd, seconds, megabytes):
   )
 
 
+@pytest.mark.large
 def test_one_too_many_is_told_so_and_comes_again(miniature_voice):
   """With no place to wait, clients are patient and none is lost."""
   folder = miniature_voice.folder

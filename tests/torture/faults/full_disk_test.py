@@ -16,7 +16,7 @@ from tests.torture.faults import processes
 pytestmark = pytest.mark.medium
 
 # By mode, in order: KB that become free from one try to the next.
-_MODES = {'prepare': amount(64, 16), 'train_teacher': amount(256, 64)}
+_MODES = {'prepare': amount(128, 16), 'train_teacher': amount(512, 64)}
 if LONG:
   _MODES |= {'train_student': 64, 'export': 64, 'generate': 8, 'evaluate': 64}
 _DISK_MEGABYTES = 48
