@@ -18,8 +18,8 @@ from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.signal.emphasis import de_emphasise
 from wavenet_tf.voice import load_run
 
-STEPS = 16
-MEASURED_EVERY = 4
+STEPS = 12
+MEASURED_EVERY = 3
 # Each step hears a crop, and the next one lies so much later.
 _CROP_FRAMES = 16
 _STRIDE_FRAMES = 17
