@@ -154,13 +154,18 @@ def _school() -> _School:
 def _crop(step):
   """A waveform `[1, T]`; its log-mel and another sentence's, `[2, ...]`."""
   hop = voice().config.audio.hop_samples
-  own, other = (
-    as_heard(voice(), recording(number).waveform).conditioning.local
-    for number in (1, 2)
-  )
+  own, other = _log_mels()
   frames = own.shape[1] - 2 * MARGIN_FRAMES
   first = step * _STRIDE_FRAMES % (frames - _CROP_FRAMES)
   margins = slice(first, first + _CROP_FRAMES + 2 * MARGIN_FRAMES)
   samples = slice(first * hop, (first + _CROP_FRAMES) * hop)
   waveform = tf.constant(recording().waveform[None, samples])
   return waveform, tf.concat([own[:, margins], other[:, margins]], 0)
+
+
+@functools.cache
+def _log_mels():
+  return [
+    as_heard(voice(), recording(number).waveform).conditioning.local
+    for number in (1, 2)
+  ]

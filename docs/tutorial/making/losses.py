@@ -19,17 +19,17 @@ from wavenet_tf.learning import losses
 from wavenet_tf.learning.objectives import distillation_divergence, draws_for
 from wavenet_tf.networks.conditioning.conditioning import Conditioning
 
+_GAMMA = 0.3
 DIVERGENCE = Weights(cross_entropy=1.0, entropy=1.0)
 SPECTRA = Weights(stft=1.0)
 # As the presets weigh them, if at other steps; and as the paper has it.
 BOTH = SPECTRA._replace(cross_entropy=0.1, entropy=0.1)
 POWER = DIVERGENCE._replace(power=10.0)
 STYLE = DIVERGENCE._replace(style=1.0)
-CONTRASTIVE = DIVERGENCE._replace(contrastive=0.3)
+CONTRASTIVE = DIVERGENCE._replace(contrastive=_GAMMA)
 _FIRST_FRAME, _LAST_FRAME = 60, 124
 _HISS = 0.002
 _BLENDS = np.linspace(0, 1, 6)
-_GAMMA = 0.3
 
 
 def losses_falling() -> Figure:
@@ -70,7 +70,7 @@ def damages(waveform: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def noticed(waveform: np.ndarray, recorded: np.ndarray) -> dict[str, float]:
-  """Each loss of a waveform `[T]` beside a recording, frames of the vowel."""
+  """Each loss of a waveform `[T]`, three quarters of a second of it."""
   config = voice().config
   settings = dataclasses.replace(config.distillation, power_relative=True)
   hop = config.audio.hop_samples
