@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from docs import map_collapse
+from docs.tutorial.distilling import course, Weights
 from docs.tutorial.example import as_heard, recording, Sound, voice
 from wavenet_tf.configuration.config import override
 from wavenet_tf.learning import losses
@@ -82,6 +83,12 @@ def a_row_of_draws() -> Sound:
   return Sound(heard[0].numpy(), recording().rate_hz)
 
 
+def without_entropy() -> Sound:
+  """What the student becomes by the cross-entropy alone."""
+  said = course(Weights(cross_entropy=1.0)).waveform
+  return Sound(said, recording().rate_hz)
+
+
 PICTURES = {
   'divergence_over_scale.png': divergence_over_scale,
   'collapse.png': collapse,
@@ -91,4 +98,5 @@ SOUNDS = {
   'most_likely': functools.partial(with_noise, 0.1),
   'too_much_chance': functools.partial(with_noise, 2.0),
   'a_row_of_draws': a_row_of_draws,
+  'without_entropy': without_entropy,
 }
