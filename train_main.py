@@ -147,13 +147,13 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
     'figures: a run with another output, whose predictions are set beside.',
     **here,
   )
-  _define_flags_of_import(here)
+  _define_flags_of_elsewhere(here)
   _define_flags_of_speech(here)
   _define_fields(here, argv)
 
 
-def _define_flags_of_import(here):
-  """What was trained with other code (docs/coming_from.md)."""
+def _define_flags_of_elsewhere(here):
+  """What comes from other code, and what goes to it."""
   flags.DEFINE_enum(
     'from', importing.ORIGINS[0], importing.ORIGINS, 'import: by which.', **here
   )
@@ -161,6 +161,13 @@ def _define_flags_of_import(here):
     'checkpoint',
     None,
     'import: its .pth file, or the arrays of its state_dict as .npz.',
+    **here,
+  )
+  flags.DEFINE_enum(
+    'format',
+    elsewhere.SAVED_MODEL,
+    elsewhere.FORMATS,
+    'export: as what; all but a SavedModel are a chunk of the student.',
     **here,
   )
   flags.DEFINE_string(
@@ -333,7 +340,7 @@ def _run(values) -> None:
     'speak': lambda run: speaking.speak(run, _request(values)),
     'evaluate': judging.evaluate,
     'figures': lambda run: drawing.figures(run, values.compare_workdir),
-    'export': learning.export,
+    'export': lambda run: elsewhere.export_as(run, values.format),
     'export_gradients': elsewhere.export_gradients,
     'import_weights': lambda run: elsewhere.import_weights(run, values.input),
   }[values.mode](run)
