@@ -21,8 +21,7 @@ from wavenet_tf.loading import STUDENT, TEACHER
 from wavenet_tf.networks.student import build_student
 from wavenet_tf.networks.teacher import build_teacher, Teacher
 from wavenet_tf.networks.weights import WeightVector
-from wavenet_tf.speaking.portable import PortableStudent, Precision
-from wavenet_tf.speaking.synthesis import NOISE_BLOCK_FRAMES
+from wavenet_tf.speaking.portable import PortableStudent
 
 # As what a run is exported.
 SAVED_MODEL, LITERT, STABLEHLO = 'saved_model', 'litert', 'stablehlo'
@@ -154,8 +153,8 @@ def export_as(run: Run, kind: str) -> None:
     return
   if not run.config.student.flow_layers:
     raise UserError(
-      f'--format: found {kind}, which is for a student, but student.flow_layers '
-      f'is (); use --format={SAVED_MODEL}.'
+      f'--format: found {kind}, which is of a student, but this run has none, '
+      f'as student.flow_layers is (); use --format={SAVED_MODEL}.'
     )
   portable = PortableStudent(run.student(), run.config)
   folder = run.workdir / kind
@@ -163,26 +162,16 @@ def export_as(run: Run, kind: str) -> None:
   if kind == STABLEHLO:
     files = {'student.mlirbc': portable.stablehlo()}
   else:
+    exact = portable.litert()
     files = {
-      'student.tflite': portable.litert(),
-      'student_int8.tflite': portable.litert(Precision.INT8),
+      'student.tflite': exact,
+      'student_int8.tflite': portable.in_8_bits(exact),
     }
   for name, content in files.items():
     write_bytes(folder / name, content)
     print(f'Student: {folder / name}, {len(content) / 1e6:.1f} MB')
-  config = run.config
-  described = {
-    'sample_rate_hz': config.audio.sample_rate_hz,
-    'hop_samples': config.audio.hop_samples,
-    'chunk_frames': NOISE_BLOCK_FRAMES,
-    'margin_frames': config.margin_frames,
-    'silence': config.silence,
-    'noise': config.student.base,
-    'noise_factor': config.evaluate.noise_factor,
-    'arguments': [a.described for a in portable.arguments],
-    'results': [r.described for r in portable.results],
-  }
-  write_text(folder / 'student.json', json.dumps(described, indent=2) + '\n')
+  described = json.dumps(portable.described(), indent=2)
+  write_text(folder / 'student.json', described + '\n')
 
 
 def import_weights(run: Run, path: str | None) -> None:

@@ -7,28 +7,19 @@ noise, standard noise of `student.base` times `evaluate.noise_factor`: every
 machine has a generator of its own.
 """
 
-import enum
+import tempfile
 from typing import NamedTuple
 
 import keras
-import numpy as np
 import tensorflow as tf
-from tensorflow.lite.python import schema_py_generated as schema
-from tensorflow.lite.tools import flatbuffer_utils
 
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.learning.elsewhere import stablehlo
 from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.networks.student import Student
 from wavenet_tf.signal import emphasis
+from wavenet_tf.speaking.eight_bits import with_8_bit_kernels
 from wavenet_tf.speaking.synthesis import NOISE_BLOCK_FRAMES
-
-
-class Precision(enum.Enum):
-  """Of the weights in a LiteRT file; activations are float32 in any case."""
-
-  FLOAT32 = 'float32'
-  INT8 = 'int8'
 
 
 class Argument(NamedTuple):
@@ -55,19 +46,19 @@ class PortableStudent:
     config: of the run.
 
   Attributes:
-    arguments: of `chunk`, in order.
+    arguments: of `chunk`, in order; those of no channels are left out.
     results: of `chunk`, in order.
 
   Example:
     ```python
     portable = PortableStudent(student, config)
-    path.write_bytes(portable.litert(Precision.INT8))
+    path.write_bytes(portable.litert())
     ```
   """
 
   def __init__(self, student: Student, config: Config):
     self._student = student
-    self._preemphasis = config.audio.preemphasis
+    self._config = config
     # Numbers, so that a trace has them as constants and captures nothing.
     self._weights = [(v, v.numpy()) for v in student.variables]
     state = student.initial_state(1)
@@ -77,25 +68,22 @@ class PortableStudent:
     size = sum(x.shape.num_elements() for x in tf.nest.flatten(self._state))
     state = _argument('state', [1, size], 'what the chunk before left; zeros')
     phase = _argument('phase', [1], 'of F0, from the chunk before; 0', tf.int32)
-    self.arguments = [
-      _argument('noise', [1, samples], 'standard noise'),
+    every = (
+      _argument('noise', [1, samples], 'standard noise times the factor'),
       _argument(
         'features',
         [1, frames, config.local_channels],
         'of the chunk, and of the margin on either side',
       ),
       _argument(
-        'global',
+        'global_vector',
         [1, config.conditioning.global_channels],
         'what is told of the utterance as a whole',
       ),
       state,
       phase,
-    ]
-    if not config.local_channels:
-      del self.arguments[1]
-    if not config.conditioning.global_channels:
-      self.arguments = [a for a in self.arguments if a.spec.name != 'global']
+    )
+    self.arguments = [a for a in every if a.spec.shape[-1]]
     audio = _argument('audio', [1, samples], 'the waveform, in [-1, 1]')
     self.results = [audio, state, phase]
 
@@ -111,11 +99,11 @@ class PortableStudent:
       )
       output, state = self._student.chunk(
         told['noise'],
-        Conditioning(told.get('features'), told.get('global')),
+        Conditioning(told.get('features'), told.get('global_vector')),
         state,
       )
       audio, memory = emphasis.de_emphasise_chunk(
-        output.waveform, self._preemphasis, memory
+        output.waveform, self._config.audio.preemphasis, memory
       )
     parts = tf.nest.flatten((state.flows, memory))
     return {
@@ -124,7 +112,22 @@ class PortableStudent:
       'phase': state.phase,
     }
 
-  def litert(self, precision: Precision = Precision.FLOAT32) -> bytes:
+  def described(self) -> dict:
+    """What a caller has to know, as plain data."""
+    config = self._config
+    return {
+      'sample_rate_hz': config.audio.sample_rate_hz,
+      'hop_samples': config.audio.hop_samples,
+      'chunk_frames': NOISE_BLOCK_FRAMES,
+      'margin_frames': config.margin_frames,
+      'silence': config.silence,
+      'noise': config.student.base,
+      'noise_factor': config.evaluate.noise_factor,
+      'arguments': [a.described for a in self.arguments],
+      'results': [r.described for r in self.results],
+    }
+
+  def litert(self) -> bytes:
     """A `.tflite` file: a signature `chunk`, of LiteRT's own operations."""
     module = tf.Module()
     module.chunk = tf.function(
@@ -132,16 +135,20 @@ class PortableStudent:
       [a.spec for a in self.arguments],
       autograph=False,
     )
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(
-      [module.chunk.get_concrete_function()], module
-    )
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    if precision is Precision.INT8:
-      # Weights apart from what multiplies by them, which is float32.
-      converter.optimizations = [tf.lite.Optimize.DEFAULT]
-      converter.target_spec.supported_types = [tf.float16]
-    content = converter.convert()
-    return content if precision is Precision.FLOAT32 else _in_8_bits(content)
+    with tempfile.TemporaryDirectory() as folder:
+      tf.saved_model.save(module, folder, {'chunk': module.chunk})
+      return tf.lite.TFLiteConverter.from_saved_model(
+        folder, signature_keys=['chunk']
+      ).convert()
+
+  def in_8_bits(self, litert: bytes) -> bytes:
+    """Its `.tflite` file with weights in 8 bits, but for those that read F0.
+
+    Of F0 a small error would make a running phase that runs away.
+    """
+    pitch = self._student.pitch
+    kernels = [v.shape for v in pitch.weights] if pitch else []
+    return with_8_bit_kernels(litert, [shape[::-1] for shape in kernels])
 
   def stablehlo(self) -> bytes:
     """A portable artifact whose function `main` is `chunk`."""
@@ -163,33 +170,6 @@ class PortableStudent:
         for x, part in zip(tf.split(flat, sizes, 1), parts, strict=True)
       ],
     )
-
-
-def _in_8_bits(content: bytes) -> bytes:
-  """Matrices in float16, apart -> in int8, with a scale for each output.
-
-  LiteRT's own quantization also rounds what is multiplied by them, and of a
-  chain of flows little is left then.
-  """
-  model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
-  (graph,) = model.subgraphs
-  for tensor in graph.tensors:
-    data = model.buffers[tensor.buffer].data
-    if data is None or len(tensor.shape) < 2:
-      continue
-    if tensor.type != schema.TensorType.FLOAT16:
-      continue
-    matrix = np.asarray(data).view(np.float16).astype(np.float32)
-    matrix = matrix.reshape(tensor.shape[0], -1)
-    scale = np.maximum(np.max(np.abs(matrix), 1, keepdims=True), 1e-12) / 127.0
-    rounded = np.round(matrix / scale).astype(np.int8)
-    model.buffers[tensor.buffer].data = rounded.ravel().view(np.uint8)
-    tensor.type = schema.TensorType.INT8
-    tensor.quantization = schema.QuantizationParametersT()
-    tensor.quantization.scale = scale.ravel()
-    tensor.quantization.zeroPoint = np.zeros(len(matrix), np.int64)
-    tensor.quantization.quantizedDimension = 0
-  return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
 def _argument(name, shape, meaning, dtype=tf.float32):
