@@ -23,7 +23,15 @@ import tensorflow as tf
 
 from data.conditioning import inputs
 from data.preparing import runners
-from modes import drawing, elsewhere, judging, learning, runs, speaking
+from modes import (
+  drawing,
+  elsewhere,
+  importing,
+  judging,
+  learning,
+  runs,
+  speaking,
+)
 from wavenet_tf.configuration import presets
 from wavenet_tf.configuration.choices import LINGUISTIC
 from wavenet_tf.configuration.config import check_fields, Config
@@ -46,6 +54,7 @@ _MODES = (
   'export',
   'export_gradients',
   'import_weights',
+  'import',
 )
 
 _MODES_OF_WORKERS = 'train_teacher', 'train_student', 'train_classifier'
@@ -138,8 +147,35 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
     'figures: a run with another output, whose predictions are set beside.',
     **here,
   )
+  _define_flags_of_elsewhere(here)
   _define_flags_of_speech(here)
   _define_fields(here, argv)
+
+
+def _define_flags_of_elsewhere(here):
+  """What comes from other code, and what goes to it."""
+  flags.DEFINE_enum(
+    'from', importing.ORIGINS[0], importing.ORIGINS, 'import: by which.', **here
+  )
+  flags.DEFINE_string(
+    'checkpoint',
+    None,
+    'import: its .pth file, or the arrays of its state_dict as .npz.',
+    **here,
+  )
+  flags.DEFINE_enum(
+    'format',
+    elsewhere.SAVED_MODEL,
+    elsewhere.FORMATS,
+    'export: as what; all but a SavedModel are a chunk of the student.',
+    **here,
+  )
+  flags.DEFINE_string(
+    'hparams',
+    None,
+    'import: its hyper-parameters (default: hparams.json beside it).',
+    **here,
+  )
 
 
 def _define_flags_of_speech(here):
@@ -154,7 +190,8 @@ def _define_flags_of_speech(here):
   flags.DEFINE_string(
     'input',
     None,
-    'generate: an audio file, or a folder; import_weights: a .npz file.',
+    'generate: an audio file, or a folder, or a .npy file where features are '
+    'given; import_weights: a .npz file.',
     **here,
   )
   flags.DEFINE_integer(
@@ -268,13 +305,19 @@ def _run(values) -> None:
       f'--distribute=multi_worker: found --mode={values.mode}, expected one of '
       f'{", ".join(_MODES_OF_WORKERS)}; all others are for one machine.'
     )
+  overrides = config_flags.get_override_values(values['config'])
+  if values.mode == 'import':
+    importing.import_run(
+      path_of(values.workdir), values.checkpoint, values.hparams, overrides
+    )
+    return
   runner = runners.Runner(values.runner, tuple(values.beam_options))
   runner.check()
   devices = replicas.replicas_of(values.distribute)
   run = runs.open_run(
     path_of(values.workdir),
     values.preset,
-    config_flags.get_override_values(values['config']),
+    overrides,
     values.mode,
     init_from,
   )
@@ -297,7 +340,7 @@ def _run(values) -> None:
     'speak': lambda run: speaking.speak(run, _request(values)),
     'evaluate': judging.evaluate,
     'figures': lambda run: drawing.figures(run, values.compare_workdir),
-    'export': learning.export,
+    'export': lambda run: elsewhere.export_as(run, values.format),
     'export_gradients': elsewhere.export_gradients,
     'import_weights': lambda run: elsewhere.import_weights(run, values.input),
   }[values.mode](run)

@@ -37,7 +37,8 @@ CONTENTS = {
     'Outputs, flows, losses': 'docs/losses',
     'Evaluation': 'docs/evaluation',
     'As a library': 'docs/library',
-    'Training elsewhere': 'docs/elsewhere',
+    'Training and speaking elsewhere': 'docs/elsewhere',
+    'Coming from elsewhere': 'docs/coming_from',
   },
   'Serve': {
     'Serving': 'serving/README',

@@ -1,4 +1,4 @@
-"""Training elsewhere: gradients out as StableHLO, weights in by name."""
+"""For other programs: gradients and students out, weights in by name."""
 
 from collections.abc import Sequence
 import json
@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from data.shards.crops import Crops
+from modes.learning import export
 from modes.pitch import starting_student
 from modes.runs import Run
 from wavenet_tf.configuration.errors import UserError
@@ -20,8 +21,12 @@ from wavenet_tf.loading import STUDENT, TEACHER
 from wavenet_tf.networks.student import build_student
 from wavenet_tf.networks.teacher import build_teacher, Teacher
 from wavenet_tf.networks.weights import WeightVector
+from wavenet_tf.speaking.portable import PortableStudent
 
-# What a function takes, in this order.
+# As what a run is exported.
+SAVED_MODEL, LITERT, STABLEHLO = 'saved_model', 'litert', 'stablehlo'
+FORMATS = (SAVED_MODEL, LITERT, STABLEHLO)
+# What the gradient of a model takes, in this order.
 _ARGUMENTS = {
   'weights': 'the weights that learn, flat and end to end',
   'frozen': 'the weights that stay, flat and end to end',
@@ -130,6 +135,43 @@ def _layout(vector):
 
 def _described(name, spec):
   return {'name': name, 'type': spec.dtype.name, 'shape': list(spec.shape)}
+
+
+def export_as(run: Run, kind: str) -> None:
+  """Writes a run's models in one of FORMATS.
+
+  A SavedModel is a new version in `<workdir>/export/`. LiteRT is
+  `<workdir>/litert/student.tflite` and `student_int8.tflite`, StableHLO
+  `<workdir>/stablehlo/student.mlirbc`: a chunk of the student; `student.json`
+  beside them says what it takes and returns.
+
+  Raises:
+    UserError: if there is no such model.
+  """
+  if kind == SAVED_MODEL:
+    export(run)
+    return
+  if not run.config.student.flow_layers:
+    raise UserError(
+      f'--format: found {kind}, which is of a student, but this run has none, '
+      f'as student.flow_layers is (); use --format={SAVED_MODEL}.'
+    )
+  portable = PortableStudent(run.student(), run.config)
+  folder = run.workdir / kind
+  folder.mkdir(exist_ok=True)
+  if kind == STABLEHLO:
+    files = {'student.mlirbc': portable.stablehlo()}
+  else:
+    exact = portable.litert()
+    files = {
+      'student.tflite': exact,
+      'student_int8.tflite': portable.in_8_bits(exact),
+    }
+  for name, content in files.items():
+    write_bytes(folder / name, content)
+    print(f'Student: {folder / name}, {len(content) / 1e6:.1f} MB')
+  described = json.dumps(portable.described(), indent=2)
+  write_text(folder / 'student.json', described + '\n')
 
 
 def import_weights(run: Run, path: str | None) -> None:

@@ -15,7 +15,7 @@ from data.shards.records import read_examples
 from data.shards.splits import VALIDATION
 from wavenet_tf import loading
 from wavenet_tf.configuration import presets
-from wavenet_tf.configuration.choices import LINGUISTIC, MEL
+from wavenet_tf.configuration.choices import GIVEN, LINGUISTIC, MEL
 from wavenet_tf.configuration.config import Config, flatten, override
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.configuration.files import path_of
@@ -60,9 +60,16 @@ class Run:
   def told(self) -> FeatureExtractor:
     """What the models of this run are told beside the waveform.
 
-    A log-mel alone is made without knowing the recordings of the training.
+    A log-mel alone is made without knowing the recordings of the training, and
+    so are features that are given.
     """
     asked = self.config.conditioning
+    if asked.local == GIVEN:
+      # No corpus names its speakers: they are numbers from 0.
+      speakers = [str(i) for i in range(asked.global_channels)]
+      return FeatureExtractor(
+        self.config, {'speakers': speakers}, asked.global_channels, None
+      )
     if asked.local == MEL and not asked.globals and not self.data.exists():
       return FeatureExtractor(self.config, {}, 0, None)
     return FeatureExtractor.from_manifest(

@@ -17,7 +17,7 @@ from data.recordings import copies
 from data.recordings.corpora import Utterance
 from data.text import front_end, labels
 from data.text.prosody import Prosody
-from wavenet_tf.configuration.choices import MEL, NONE
+from wavenet_tf.configuration.choices import GIVEN, MEL, NONE
 from wavenet_tf.configuration.errors import UserError
 
 
@@ -25,7 +25,8 @@ class Wish(NamedTuple):
   """What to generate; each field is a flag.
 
   Attributes:
-    input: the recording to copy, or None.
+    input: the recording to copy, or a `.npy` file of features where they are
+      given; or None.
     labels: a label file to speak, or None.
     text: to speak, or ''.
     seconds: of audio without local conditioning; 0: not given.
@@ -76,7 +77,10 @@ def model_inputs(
   check(wish, told)
   global_ = _global(wish, told)[None]
   config, levels = told.config.audio, None
-  if wish.input:
+  if wish.input and told.config.conditioning.local == GIVEN:
+    features = vectors.read_frames(wish.input.path, told.config.local_channels)
+    samples = len(features) * config.hop_samples
+  elif wish.input:
     levels = copies.load(wish.input.path, told.config)
     features, samples = _of_recording(wish.input, levels, told), len(levels)
   elif wish.seconds:
@@ -103,7 +107,7 @@ def check(wish: Wish, told: FeatureExtractor) -> None:
     for name in ('input', 'labels', 'text', 'seconds')
     if getattr(wish, name)
   ]
-  usable = {MEL: ('input',), NONE: ('seconds',)}.get(
+  usable = {MEL: ('input',), GIVEN: ('input',), NONE: ('seconds',)}.get(
     local, ('text', 'labels', 'input')
   )
   wanted = ' or '.join(f'--{name}' for name in usable)

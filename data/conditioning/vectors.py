@@ -1,4 +1,4 @@
-"""A vector that describes a recording: `x.npy` beside `x.wav`."""
+"""A vector that describes a recording, `x.npy` beside `x.wav`; given frames."""
 
 from collections.abc import Sequence
 import io
@@ -18,12 +18,30 @@ def read(path: pathlib.Path) -> np.ndarray:
   Raises:
     BadRecording: naming the file and what is wrong with it.
   """
+  return _read(path, 1, 'one row of numbers')
+
+
+def read_frames(path: pathlib.Path, channels: int) -> np.ndarray:
+  """Reads a `.npy` file of features, float32 `[frames, channels]`.
+
+  Raises:
+    BadRecording: as `read`.
+  """
+  wanted = f'numbers of shape [frames, {channels}]'
+  frames = _read(path, 2, wanted)
+  if frames.shape[1] != channels or not len(frames):
+    raise decoding.BadRecording(
+      f'{path}: holds an array of shape {frames.shape}, expected {wanted}.'
+    )
+  return frames
+
+
+def _read(path, axes, wanted):
   try:
     content = path.read_bytes()
   except OSError as error:
     raise decoding.BadRecording(
-      f'{path}: cannot be read ({error.strerror}); put the vector of a '
-      'recording there.'
+      f'{path}: cannot be read ({error.strerror}); put an array there.'
     ) from error
   try:
     vector = np.load(io.BytesIO(content), allow_pickle=False)
@@ -33,10 +51,10 @@ def read(path: pathlib.Path) -> np.ndarray:
     ) from error
   if not isinstance(vector, np.ndarray):
     raise decoding.BadRecording(f'{path}: is a .npz file, expected .npy.')
-  if vector.ndim != 1 or vector.dtype.kind not in 'fiu':
+  if vector.ndim != axes or vector.dtype.kind not in 'fiu':
     raise decoding.BadRecording(
-      f'{path}: holds {vector.dtype} of shape {vector.shape}, expected one row '
-      'of numbers.'
+      f'{path}: holds {vector.dtype} of shape {vector.shape}, expected '
+      f'{wanted}.'
     )
   with np.errstate(over='ignore'):
     vector = vector.astype(np.float32)

@@ -30,7 +30,7 @@ from data.shards.pieces import trains
 from data.shards.splits import split_sides, TRAIN, VALIDATION
 from data.text.questions import read_questions
 from data.text.survey import merged, Survey
-from wavenet_tf.configuration.choices import LINGUISTIC
+from wavenet_tf.configuration.choices import GIVEN, LINGUISTIC
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.configuration.files import path_of, remove_tree
@@ -63,6 +63,11 @@ def prepare(
     UserError: naming the folder or the files that cannot be used.
   """
   runner.check()
+  if config.conditioning.local == GIVEN:
+    raise UserError(
+      f'conditioning.local: found {GIVEN!r}, so that features are made '
+      'elsewhere, expected a kind that is made of recordings.'
+    )
   corpus = corpora.read_corpus(data_dir)
   if len(corpus.utterances) < 2 and not config.data.piece_seconds:
     raise UserError(

@@ -1,7 +1,7 @@
 """Crops of utterances: their samples, and what a network is told of them.
 
 Where a crop gets its conditioning: the features at frame rate that preparation
-stored with the utterance, cut to the frames of the crop with `MARGIN_FRAMES`
+stored with the utterance, cut to the frames of the crop with `margin_frames`
 more on either side, silence beyond its ends.
 """
 
@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from data.shards.example import Example
 from wavenet_tf.configuration.config import Config
-from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.signal.emphasis import pre_emphasise
 from wavenet_tf.signal.framing import pad_margin
 
@@ -23,7 +22,7 @@ class Batch(NamedTuple):
   Attributes:
     levels: int32 `[B, T]`, 16-bit levels; pre-emphasised, but for a
       classifier.
-    features: float32 `[B, T / hop + 2 MARGIN_FRAMES, local_channels]`.
+    features: float32 `[B, T / hop + 2 margin_frames, local_channels]`.
     labels: int32 `[B, F]`, the id at the centre of each frame of the
       classifier, -1 where there is none; `[B, 0]` where none were asked for.
     global_: float32 `[B, global_channels]`.
@@ -90,7 +89,7 @@ class Crops:
   @property
   def _wanted_frames(self):
     """Of features: more on either side."""
-    return self.frames + 2 * MARGIN_FRAMES
+    return self.frames + 2 * self.config.margin_frames
 
   def specs(self, batch_size: int) -> Batch:
     """Types and shapes of a batch of so many crops."""
@@ -151,7 +150,10 @@ class Crops:
     return pre_emphasise(example.levels, self.config.audio.preemphasis)
 
   def _with_margin(self, example):
-    return pad_margin(example.features[None], self.config.silence)[0]
+    config = self.config
+    return pad_margin(
+      example.features[None], config.silence, config.margin_frames
+    )[0]
 
   def _cut(self, example, levels, features, start, labelled_from):
     """One crop that begins at frame `start` of levels and features.

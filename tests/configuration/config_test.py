@@ -216,18 +216,23 @@ WITH_CONTEXT = {'context.cycles': 1, 'context.layers_per_cycle': 3}
     ({'data.piece_seconds': 0.3}, []),
     ({'conditioning.upsample_factors': (1, 80)}, []),
     ({'conditioning.upsample_factors': (8, 10, 1)}, []),
+    ({'conditioning.upsample_factors': (1, 8, 10)}, []),
     (
-      {'conditioning.upsample_factors': (1, 8, 10)},
-      ['conditioning.upsample_factors', 'see 4 frames', 'at most the 3 frames'],
+      {'conditioning.upsample_factors': (*[1] * 6, 8, 10)},
+      ['conditioning.upsample_factors', 'see 9 frames', 'at most 8'],
     ),
-    ({'conditioning.upsample_factors': (1, 1, 80)}, ['see 4 frames']),
     (
       {
-        'conditioning.upsample_factors': (1, 8, 10),
+        'conditioning.upsample_factors': (*[1] * 6, 8, 10),
         'conditioning.upsampler': 'repeat',
       },
       [],
     ),
+    (
+      {'conditioning.context_frames': 7},
+      ['see 9 frames', 'conditioning.context_frames = 7', 'lower'],
+    ),
+    ({'conditioning.context_frames': -1}, ['context_frames', '0 or more']),
     ({'context.cycles': -1}, ['context.cycles', '0 or more']),
     (WITH_CONTEXT | {'context.kernel_size': 1}, ['context.kernel_size']),
     (WITH_CONTEXT | {'context.channels': 0}, ['context.channels', 'above 0']),

@@ -35,8 +35,10 @@ PROGRAMS = (
   'serving/page/__main__',
   'benchmarks/__main__',
   'benchmarks/hours',
+  'benchmarks/portable',
 )
-# Of TensorBoard, docker, the model server and XLA.
+# Of TensorBoard, docker, the model server, XLA, and of those that
+# docs/coming_from.md sets beside ours.
 OTHER_FLAGS = {
   'logdir',
   'rm',
@@ -47,6 +49,10 @@ OTHER_FLAGS = {
   'xla_gpu_compilation_enabled',
   'tf_xla_persistent_cache_directory',
   'xla_cpu_enable_fast_math',
+  'outdir',
+  'pretrain',
+  'restore',
+  'resume',
 }
 FIELDS = flatten(Config())
 TEXTS = {path: path.read_text('utf-8') for path in PAGES}

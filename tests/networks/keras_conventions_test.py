@@ -212,6 +212,15 @@ LAYERS = {
     lambda: upsampling.ConditioningUpsampler('repeat', (2, 3), 5, (-1.0, 0.0)),
     lambda layer, x: layer(x),
   ),
+  'linear upsampler': (
+    lambda: upsampling.ConditioningUpsampler(
+      'interpolate', (2, 3), 5, (-1.0, 1.0), 2, 3, -0.5
+    ),
+    lambda layer, x: layer(x),
+  ),
+  'interpolation': (
+    lambda: upsampling.Interpolation(3), lambda layer, x: layer(x)
+  ),
   'encoder': (
     lambda: upsampling.ConditioningEncoder(
       miniature(audio__mel_bins=4, **SPEAKER)
@@ -262,7 +271,7 @@ def test_every_layer_and_model_is_registered():
     for value in vars(room).values()
     if inspect.isclass(value) and issubclass(value, keras.layers.Layer)
   }
-  assert len(found) == 13
+  assert len(found) == 14
   for cls in found:
     name = f'wavenet_tf>{cls.__name__}'
     assert keras.saving.get_registered_name(cls) == name

@@ -20,12 +20,15 @@ PHONES = 'phones'
 SPEAKERS = 'speakers'
 LABEL_KINDS = (PHONES, 'words', SPEAKERS)
 TRANSPOSED = 'transposed'
-UPSAMPLERS = (TRANSPOSED, 'repeat')
+REPEAT = 'repeat'
+INTERPOLATE = 'interpolate'
+UPSAMPLERS = (TRANSPOSED, REPEAT, INTERPOLATE)
 # What the frames that condition a network hold.
 MEL = 'mel'
 LINGUISTIC = 'linguistic'
 NONE = 'none'
-LOCAL_KINDS = (MEL, LINGUISTIC, NONE)
+GIVEN = 'given'
+LOCAL_KINDS = (MEL, LINGUISTIC, NONE, GIVEN)
 # What a whole utterance can be conditioned on.
 SPEAKER = 'speaker'
 TAGS = 'tags'

@@ -10,7 +10,7 @@ import copy
 import dataclasses
 import difflib
 
-from wavenet_tf.configuration.choices import MEL
+from wavenet_tf.configuration.choices import GIVEN, MEL
 from wavenet_tf.configuration.corpus import (
   AudioConfig,
   ConditioningConfig,
@@ -67,21 +67,30 @@ class Config:
   @property
   def local_channels(self) -> int:
     """Features of a frame; 0 without local conditioning."""
-    if self.conditioning.local == MEL:
+    if self.conditioning.local in (MEL, GIVEN):
       return self.audio.mel_bins
     return self.conditioning.linguistic_channels
 
   @property
   def feature_range(self) -> tuple[float, float]:
-    """Least and usual greatest feature value; the least one is silence."""
+    """Least and usual greatest feature value."""
     if self.conditioning.local == MEL:
       return self.audio.log_mel_floor, 0.0
+    if self.conditioning.local == GIVEN:
+      return -1.0, 1.0
     return 0.0, 1.0
 
   @property
   def silence(self) -> float:
     """What pads features before, after and beyond an utterance."""
+    if self.conditioning.local == GIVEN:
+      return 0.0  # Whatever they are, no frame of them is zero throughout.
     return self.feature_range[0]
+
+  @property
+  def margin_frames(self) -> int:
+    """Frames of features that accompany a chunk on either side."""
+    return self.conditioning.margin_frames
 
   @property
   def most_frames(self) -> int:

@@ -3,10 +3,10 @@
 import dataclasses
 import math
 
-from wavenet_tf.configuration.choices import MEL, TRANSPOSED
+from wavenet_tf.configuration.choices import MEL, REPEAT
 
-# Frames of conditioning that accompany a chunk on either side, so that its
-# upsampling sees its neighbours (`networks/conditioning/upsampling.py`).
+# Frames of conditioning that accompany a chunk on either side at least, so that
+# its upsampling sees its neighbours (`networks/conditioning/upsampling.py`).
 MARGIN_FRAMES = 3
 # Where the pitch of a voice is looked for.
 LOWEST_F0_HZ, HIGHEST_F0_HZ = 60.0, 600.0
@@ -85,7 +85,10 @@ class ConditioningConfig:
   # Found by `prepare` in the corpus, not set by hand.
   linguistic_channels: int = 0
   global_channels: int = 0
+  # One of UPSAMPLERS.
   upsampler: str = 'transposed'
+  # Frames to either side that the first product of the upsampler sees.
+  context_frames: int = 1
   upsample_factors: tuple[int, ...] = (16, 16)
   channels: int = 32
 
@@ -93,8 +96,13 @@ class ConditioningConfig:
   def upsampler_reach_frames(self) -> int:
     """Frames to either side of its own that upsampled conditioning sees."""
     reach = 0
-    if self.upsampler == TRANSPOSED:
+    if self.upsampler != REPEAT:
       # Each stage sees one neighbour at its own rate; the first has the lowest.
       for factor in reversed(self.upsample_factors):
         reach = math.ceil(reach / factor) + 1
-    return reach + 1
+    return reach + self.context_frames
+
+  @property
+  def margin_frames(self) -> int:
+    """Frames that accompany a chunk on either side."""
+    return max(MARGIN_FRAMES, self.upsampler_reach_frames)

@@ -26,6 +26,7 @@ FORMAT = 1
 # By dotted name, such as `teacher.cycles`.
 ADDED: dict[str, object] = {
   'audio.preemphasis': 0.0,
+  'conditioning.context_frames': 1,
   'data.highpass_hz': 0.0,
   'distillation.divergence_from_step': 0,
   'distillation.divergence_ramp_steps': 0,

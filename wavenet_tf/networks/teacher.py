@@ -8,7 +8,6 @@ import tensorflow_probability as tfp
 
 from wavenet_tf.configuration.choices import FULL_CONTEXT
 from wavenet_tf.configuration.config import Config
-from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.configuration.keras_saving import Configured, registered
 from wavenet_tf.networks import causal_network, context
 from wavenet_tf.networks.conditioning import upsampling
@@ -189,7 +188,7 @@ class Teacher(Configured, keras.Model):
       frames = self.context_frames(waveform)
       heard = self._hear(frames, state.context)[0][:, -samples:]
     if conditioning.local is not None:
-      frames = samples // self.hop_samples + 2 * MARGIN_FRAMES
+      frames = samples // self.hop_samples + 2 * self.config.margin_frames
       conditioning = conditioning._replace(
         local=conditioning.local[:, -frames:]
       )

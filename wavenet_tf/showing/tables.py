@@ -2,7 +2,13 @@
 
 import pathlib
 
-from wavenet_tf.configuration.choices import LINGUISTIC, MEL, MU_LAW, NONE
+from wavenet_tf.configuration.choices import (
+  GIVEN,
+  LINGUISTIC,
+  MEL,
+  MU_LAW,
+  NONE,
+)
 from wavenet_tf.configuration.config import Config
 
 Row = tuple[str, str]  # What it is, and its value with its unit.
@@ -125,6 +131,7 @@ def _given(results):
   names = {
     MEL: ['the log-mel'],
     LINGUISTIC: ['linguistic features'],
+    GIVEN: ['the features'],
     NONE: [],
   }[results['local']]
   names += [f'the {kind}' for kind in results['globals']]

@@ -10,10 +10,12 @@ def frame_count(samples: int, hop_samples: int) -> int:
   return -(-samples // hop_samples)
 
 
-def pad_margin(features: tf.Tensor, silence: float) -> tf.Tensor:
-  """Silence around `[B, frames, C]`: MARGIN_FRAMES frames on either side."""
+def pad_margin(
+  features: tf.Tensor, silence: float, margin_frames: int = MARGIN_FRAMES
+) -> tf.Tensor:
+  """Silence around `[B, frames, C]`, `config.margin_frames` on either side."""
   return tf.pad(
     features,
-    [[0, 0], [MARGIN_FRAMES, MARGIN_FRAMES], [0, 0]],
+    [[0, 0], [margin_frames, margin_frames], [0, 0]],
     constant_values=silence,
   )

@@ -19,7 +19,10 @@ class Chunk(NamedTuple):
 
 
 def windows(
-  features: tf.Tensor, lengths: Iterable[int], silence: float
+  features: tf.Tensor,
+  lengths: Iterable[int],
+  silence: float,
+  margin_frames: int = MARGIN_FRAMES,
 ) -> Iterator[tf.Tensor]:
   """Features `[B, frames, C]` in chunks of these lengths, with their margins.
 
@@ -30,15 +33,16 @@ def windows(
     features: float32 `[B, frames, C]`.
     lengths: frames of one chunk after the other, at least as many in all.
     silence: what features are where there is no sound.
+    margin_frames: on either side.
 
   Yields:
-    `[B, length + 2 MARGIN_FRAMES, C]`.
+    `[B, length + 2 margin_frames, C]`.
   """
   frames, start = features.shape[1], 0
   for length in lengths:
     if start >= frames:
       return
-    first, end = start - MARGIN_FRAMES, start + length + MARGIN_FRAMES
+    first, end = start - margin_frames, start + length + margin_frames
     yield tf.pad(
       features[:, max(first, 0) : min(end, frames)],
       [[0, 0], [max(-first, 0), max(end - frames, 0)], [0, 0]],
@@ -53,7 +57,7 @@ class Recorded(NamedTuple):
   Attributes:
     levels: int32 `[1, length * hop]` as networks see them, pre-emphasised; zero
       beyond the end.
-    features: float32 `[1, length + 2 MARGIN_FRAMES, C]`.
+    features: float32 `[1, length + 2 margin_frames, C]`.
     samples: of the levels, those of the recording.
   """
 
@@ -77,9 +81,9 @@ def recorded_windows(
     config: for the hop, silence and pre-emphasis.
   """
   seen = pre_emphasise(levels, config.audio.preemphasis)
-  start = 0
-  for window in windows(features, lengths, config.silence):
-    frames = window.shape[1] - 2 * MARGIN_FRAMES
+  start, margin = 0, config.margin_frames
+  for window in windows(features, lengths, config.silence, margin):
+    frames = window.shape[1] - 2 * margin
     size = frames * config.audio.hop_samples
     part = seen[start : start + size]
     padded = np.pad(part, [0, size - len(part)])

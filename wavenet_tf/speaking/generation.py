@@ -77,7 +77,10 @@ class Generator(ChunkwiseSpeaker):
     state = self.initial_state(batch)
     for index, window in enumerate(
       windows(
-        features, itertools.repeat(self._chunk_frames), self._config.silence
+        features,
+        itertools.repeat(self._chunk_frames),
+        self._config.silence,
+        self._config.margin_frames,
       )
     ):
       chunk, redraws = self.next_chunk(
@@ -115,7 +118,7 @@ class Generator(ChunkwiseSpeaker):
     """A chunk, and how often it was drawn again, int32 `[B]`.
 
     Args:
-      features: `[B, chunk_frames + 2 MARGIN_FRAMES, channels]`, those of the
+      features: `[B, chunk_frames + 2 margin_frames, channels]`, those of the
         chunk and its margins.
       global_: `[B, channels]`, or None.
       seed: int32 `[2]`, of all utterances together, or `[B, 2]`, of each.

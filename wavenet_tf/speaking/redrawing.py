@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from wavenet_tf.configuration.config import Config
-from wavenet_tf.configuration.corpus import AudioConfig, MARGIN_FRAMES
+from wavenet_tf.configuration.corpus import AudioConfig
 from wavenet_tf.signal import spectra
 from wavenet_tf.signal.noise import fold_in
 from wavenet_tf.speaking.chunks import Chunk
@@ -61,7 +61,8 @@ class Redrawing:
         it is not judged.
     """
     settings = self._config.evaluate
-    asked = features[:, MARGIN_FRAMES:-MARGIN_FRAMES]
+    margin = self._config.margin_frames
+    asked = features[:, margin:-margin]
     of_rows = None
     if len(tf.convert_to_tensor(frames).shape):
       of_rows = frames

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from wavenet_tf.configuration.config import Config
-from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.networks.student import Student, StudentState
 from wavenet_tf.signal import emphasis
@@ -75,11 +74,12 @@ class Synthesizer(ChunkwiseSpeaker):
     seeds = tf.broadcast_to(tf.constant(seed, tf.int32), [batch, 2])
     state = self.initial_state(batch)
     lengths = _student_chunks(features.shape[1])
-    for window in windows(features, lengths, self._config.silence):
+    settings = self._config.silence, self._config.margin_frames
+    for window in windows(features, lengths, *settings):
       chunk = self.chunk(window, global_, seeds, tf.constant(block), state)
       yield chunk
       state = chunk.state
-      block += _blocks_of(window)
+      block += self._blocks_of(window)
 
   def initial_state(self, batch: int) -> SynthesizerState:
     """Before the first chunk."""
@@ -88,8 +88,8 @@ class Synthesizer(ChunkwiseSpeaker):
     )
 
   def _synthesize_chunk(self, window, global_, seeds, first_block, state):
-    """`[B, frames + 2 MARGIN_FRAMES, channels]` -> `Chunk` of its frames."""
-    z = self.noise(seeds, first_block + tf.range(_blocks_of(window)))
+    """`[B, frames + 2 margin_frames, channels]` -> `Chunk` of its frames."""
+    z = self.noise(seeds, first_block + tf.range(self._blocks_of(window)))
     output, student_state = self._student.chunk(
       z, Conditioning.of(window, global_), state.student
     )
@@ -128,6 +128,11 @@ class Synthesizer(ChunkwiseSpeaker):
     noise = tf.reshape(noise, [rows, count * self._block_samples])
     return self._config.evaluate.noise_factor * noise
 
+  def _blocks_of(self, window) -> int:
+    """Blocks of noise in a chunk, whose features are given with margins."""
+    frames = window.shape[1] - 2 * self._config.margin_frames
+    return frames // NOISE_BLOCK_FRAMES
+
 
 def _student_chunks(frames: int) -> Iterator[int]:
   """Lengths in frames: a short one, long ones, and short ones for the rest."""
@@ -143,8 +148,3 @@ def _cores() -> int:
   if hasattr(os, 'sched_getaffinity'):
     return len(os.sched_getaffinity(0))
   return os.cpu_count() or 1
-
-
-def _blocks_of(window) -> int:
-  """Blocks of noise in a chunk, whose features are given with margins."""
-  return (window.shape[1] - 2 * MARGIN_FRAMES) // NOISE_BLOCK_FRAMES

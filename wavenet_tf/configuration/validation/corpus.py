@@ -13,7 +13,6 @@ from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.corpus import (
   AudioConfig,
   DataConfig,
-  MARGIN_FRAMES,
 )
 from wavenet_tf.configuration.validation.fields import (
   check_choice,
@@ -26,6 +25,7 @@ from wavenet_tf.configuration.validation.fields import (
 
 # Splits whose validation has other speakers than training.
 NEW_SPEAKERS = ('speaker', 'speaker_and_index')
+_MOST_REACH_FRAMES = 8
 
 
 def check_audio(audio: AudioConfig) -> None:
@@ -123,11 +123,12 @@ def check_conditioning(config: Config) -> None:
       'factors whose product is audio.hop_samples = '
       f'{config.audio.hop_samples}',
     )
-  if told.upsampler_reach_frames > MARGIN_FRAMES:
+  check_not_negative('conditioning', told, 'context_frames')
+  if told.upsampler_reach_frames > _MOST_REACH_FRAMES:
     fail(
       'conditioning.upsample_factors',
       f'{factors}, which see {told.upsampler_reach_frames} frames to either '
-      'side',
-      f'factors that see at most the {MARGIN_FRAMES} frames that accompany a '
-      'chunk; leave factors of 1 out, or put them last',
+      f'side with conditioning.context_frames = {told.context_frames}',
+      f'at most {_MOST_REACH_FRAMES}; leave factors of 1 out, or put them '
+      'last, or lower context_frames',
     )

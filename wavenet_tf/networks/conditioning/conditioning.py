@@ -10,7 +10,7 @@ class Conditioning(NamedTuple):
   """What the audio depends on.
 
   Attributes:
-    local: float32 `[B, frames + 2 MARGIN_FRAMES, channels]` at frame rate,
+    local: float32 `[B, frames + 2 margin_frames, channels]` at frame rate,
       or None. The margin on either side lets a chunk see its neighbours.
     global_: float32 `[B, channels]`, or None.
   """

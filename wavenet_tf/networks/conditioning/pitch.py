@@ -53,7 +53,7 @@ class RunningPitch(Configured, keras.layers.Layer):
     config: for the features, rate, hop, and `student.phase_harmonics`.
 
   Call:
-    features: float32 `[B, frames + 2 MARGIN_FRAMES, channels]`.
+    features: float32 `[B, frames + 2 margin_frames, channels]`.
     start: int32 `[B]`, the running phase before the first sample.
     Returns float32 `[B, frames * hop, channels]`: voicing v in [0, 1], and
     v sin(k phase), v cos(k phase) for each harmonic k; and the phase after
@@ -75,6 +75,9 @@ class RunningPitch(Configured, keras.layers.Layer):
   def call(
     self, features: tf.Tensor, start: tf.Tensor
   ) -> tuple[tf.Tensor, tf.Tensor]:
+    wider = self.config.margin_frames - MARGIN_FRAMES
+    if wider:
+      features = features[:, wider:-wider]
     frequency, voicing = map(tf.stop_gradient, self.read(features))
     audio = self.config.audio
     running, end = phase.running_phase(

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 import math
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from wavenet_tf.configuration.choices import INTERPOLATE, REPEAT
 from wavenet_tf.configuration.config import Config
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.configuration.keras_saving import Configured, registered
@@ -36,6 +38,9 @@ class ConditioningEncoder(Configured, keras.layers.Layer):
       settings.upsample_factors,
       settings.channels,
       config.feature_range,
+      settings.context_frames,
+      settings.margin_frames,
+      config.silence,
       name='upsampler',
     )
     self.embedding = settings.global_channels and keras.layers.Dense(
@@ -76,16 +81,24 @@ class ConditioningUpsampler(keras.layers.Layer):
   is how networks come to ignore their conditioning). 'repeat' learns a single
   projection, which holds for a whole frame; the paper found that slightly
   worse. It is faster: networks multiply what is held once a frame.
+  'interpolate' is linear throughout: a projection, then for each factor a
+  learned interpolation between frames, the same for all channels
+  (`Interpolation`). What it hears ends with the utterance: beyond its first
+  and last frame, each is repeated for the projection, and interpolated is
+  nothing. Frames of `silence` alone count as beyond.
 
   Args:
-    method: 'transposed' or 'repeat'.
+    method: one of UPSAMPLERS.
     factors: their product is the hop.
     channels: width of what is returned.
     feature_range: least and greatest feature value, mapped to [-1, 1].
+    context_frames: to either side that the projection sees.
+    margin_frames: given on either side, no fewer than are seen.
+    silence: what pads features beyond an utterance.
 
-  Input shape: `[B, frames + 2 MARGIN_FRAMES, features]`.
+  Input shape: `[B, frames + 2 margin_frames, features]`.
   Output shape: `[B, frames * hop / hold, channels]`; depends on no frame
-    further away than MARGIN_FRAMES.
+    further away than margin_frames.
   """
 
   def __init__(
@@ -94,54 +107,139 @@ class ConditioningUpsampler(keras.layers.Layer):
     factors: Sequence[int],
     channels: int,
     feature_range: tuple[float, float],
+    context_frames: int = 1,
+    margin_frames: int = MARGIN_FRAMES,
+    silence: float = 0.0,
     **kwargs,
   ):
     super().__init__(**kwargs)
     self.factors = factors
     self.channels = channels
     self.feature_range = feature_range
-    self.hold = math.prod(factors) if method == 'repeat' else 1
+    self.context_frames = context_frames
+    self.margin_frames = margin_frames
+    self.silence = silence
+    self.is_linear = method == INTERPOLATE
+    self.hold = math.prod(factors) if method == REPEAT else 1
     self.context = keras.layers.Dense(channels, name='context')
-    self.stages = (
-      []
-      if method == 'repeat'
-      else [
-        keras.layers.Dense(s * channels, name=f'stage_{i}')
-        for i, s in enumerate(factors)
-      ]
-    )
+    self.stages = [
+      self._stage(method, i, s)
+      for i, s in enumerate(() if method == REPEAT else factors)
+    ]
+
+  def _stage(self, method, i, factor):
+    if method == INTERPOLATE:
+      return Interpolation(factor, name=f'stage_{i}')
+    return keras.layers.Dense(factor * self.channels, name=f'stage_{i}')
 
   def build(self, input_shape: tuple) -> None:
-    # Each product sees three frames at once.
-    self.context.build((None, None, 3 * input_shape[-1]))
+    seen = 2 * self.context_frames + 1
+    self.context.build((None, None, seen * input_shape[-1]))
     for stage in self.stages:
+      # Each product sees three frames at once.
       stage.build((None, None, 3 * self.channels))
 
   def call(self, features: tf.Tensor) -> tf.Tensor:
     low, high = self.feature_range
     y = (features - low) * (2.0 / (high - low)) - 1.0
-    y = tf.nn.leaky_relu(self.context(_neighbours(y)), 0.4)
+    y = self._interpolated(y, features) if self.is_linear else self._learned(y)
+    margin = self.margin_frames * math.prod(self.factors) // self.hold
+    return y[:, margin:-margin]
+
+  def _learned(self, y):
+    y = tf.nn.leaky_relu(self.context(_neighbours(y, self.context_frames)), 0.4)
     for stage, factor in zip(self.stages, self.factors):
       batch, frames, _ = tf.unstack(tf.shape(y))
       y = tf.reshape(
         stage(_neighbours(y)), [batch, frames * factor, self.channels]
       )
       y = tf.nn.leaky_relu(y, 0.4)
-    margin = MARGIN_FRAMES * math.prod(self.factors) // self.hold
-    return y[:, margin:-margin]
+    return y
+
+  def _interpolated(self, y, features):
+    spoken = tf.reduce_any(features != self.silence, -1)
+    y = self.context(
+      _neighbours(_ends_repeated(y, spoken), self.context_frames)
+    )
+    spoken = tf.cast(spoken, y.dtype)[..., None]
+    for stage, factor in zip(self.stages, self.factors):
+      y = stage(y * spoken)
+      spoken = tf.repeat(spoken, factor, axis=1)
+    return y
 
 
-def _neighbours(x):
-  """Each frame beside the one before and the one after: `[B, T, 3 C]`."""
-  padded = tf.pad(x, [[0, 0], [1, 1], [0, 0]])
-  return tf.concat([padded[:, :-2], x, padded[:, 2:]], -1)
+@registered
+class Interpolation(keras.layers.Layer):
+  """Frame rate -> s times that rate, the same for all channels.
+
+  y_{i s + p} = sum_n k_{n, p} x_{i + n - 1}, n = 0, 1, 2: a transposed
+  convolution of stride s and width 3 s with one kernel for all channels. Frames
+  that are held, then smoothed by a filter of 2 s + 1 taps, are one; k starts as
+  that with equal taps, which joins frames by straight lines.
+
+  Args:
+    factor: s.
+
+  Call: x `[B, T, C]` -> `[B, T s, C]`; zeros are assumed around it.
+  """
+
+  def __init__(self, factor: int, **kwargs):
+    super().__init__(**kwargs)
+    self.factor = factor
+
+  def build(self, input_shape: tuple | None = None) -> None:
+    taps = np.full(2 * self.factor + 1, 1.0 / (2 * self.factor + 1))
+    self.kernel = self.add_weight(
+      shape=(3, self.factor),
+      initializer=lambda *_, **__: self.kernel_of(taps),
+      name='kernel',
+    )
+
+  @staticmethod
+  def kernel_of(taps: np.ndarray) -> np.ndarray:
+    """Held frames, smoothed by `[2 s + 1]` taps, as a kernel `[3, s]`."""
+    factor = len(taps) // 2
+    kernel = np.zeros([3, factor])
+    for phase in range(factor):
+      for tap, weight in enumerate(taps):
+        kernel[(phase + tap) // factor, phase] += weight
+    return kernel
+
+  def call(self, x: tf.Tensor) -> tf.Tensor:
+    batch, frames, _ = tf.unstack(tf.shape(x))
+    padded = tf.pad(x, [[0, 0], [1, 1], [0, 0]])
+    y = sum(
+      padded[:, n : n + frames, None] * self.kernel[n][:, None]
+      for n in range(3)
+    )
+    return tf.reshape(y, [batch, frames * self.factor, x.shape[-1]])
+
+
+def _neighbours(x, reach=1):
+  """Each frame between those up to `reach` away: `[B, T, (2 reach + 1) C]`."""
+  frames = tf.shape(x)[1]
+  padded = tf.pad(x, [[0, 0], [reach, reach], [0, 0]])
+  return tf.concat(
+    [padded[:, i : i + frames] for i in range(2 * reach + 1)], -1
+  )
+
+
+def _ends_repeated(x, spoken):
+  """The first and the last frame that are `spoken` `[B, T]`, beyond them."""
+  spoken, last = tf.cast(spoken, tf.int32), tf.shape(x)[1] - 1
+  first = tf.argmax(spoken, 1, tf.int32)
+  end = last - tf.argmax(tf.reverse(spoken, [1]), 1, tf.int32)
+  nearest = tf.maximum(tf.range(last + 1)[None], first[:, None])
+  nearest = tf.minimum(nearest, end[:, None])
+  return tf.gather(x, nearest, axis=1, batch_dims=1)
 
 
 def example_conditioning(config: Config, frames: int) -> Conditioning:
   """Silence, of the right shape."""
   return Conditioning.of(
     tf.fill(
-      [1, frames + 2 * MARGIN_FRAMES, config.local_channels], config.silence
+      [1, frames + 2 * config.margin_frames, config.local_channels],
+      config.silence,
     ),
     tf.zeros([1, config.conditioning.global_channels]),
   )

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from wavenet_tf.configuration.config import Config
-from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.configuration.files import write_text
 from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.networks.student import Student
@@ -151,9 +150,10 @@ def _flows(own, student):
     round(_FLOW_SECONDS * settings.sample_rate_hz / hop),
     len(example.levels) // hop,
   )
-  window = pad_margin(tf.constant(example.features[None]), own.config.silence)[
-    :, : frames + 2 * MARGIN_FRAMES
-  ]
+  margin = own.config.margin_frames
+  window = pad_margin(
+    tf.constant(example.features[None]), own.config.silence, margin
+  )[:, : frames + 2 * margin]
   conditioning = Conditioning.of(window, tf.constant(example.global_[None]))
   steps = flow_steps(
     student, conditioning, frames * hop, [own.config.evaluate.seed, 0]

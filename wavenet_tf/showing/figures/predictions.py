@@ -8,7 +8,6 @@ import numpy as np
 import tensorflow as tf
 
 from wavenet_tf.configuration.config import Config
-from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.networks.teacher import Teacher
 from wavenet_tf.probability.outputs import bits, MuLawSoftmax
@@ -64,8 +63,11 @@ def loudest_stretch(
   length = -(-(past_samples + samples) // unit) * unit
   length = max(min(length, end // unit * unit), min(unit, end))
   start = end - length
-  padded = pad_margin(tf.constant(example.features[None]), config.silence)
-  window = padded[:, start // hop : end // hop + 2 * MARGIN_FRAMES]
+  margin = config.margin_frames
+  padded = pad_margin(
+    tf.constant(example.features[None]), config.silence, margin
+  )
+  window = padded[:, start // hop : end // hop + 2 * margin]
   seen = pre_emphasise(example.levels, config.audio.preemphasis)
   return Stretch(
     np.asarray(seen[start:end]),

@@ -3,7 +3,6 @@
 import tensorflow as tf
 
 from wavenet_tf.configuration.config import Config
-from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.networks.conditioning.conditioning import Conditioning
 from wavenet_tf.networks.teacher import Teacher
 from wavenet_tf.probability.outputs import bits
@@ -60,23 +59,26 @@ class ServedScore:
 
   def _nats(self, levels, features, global_):
     """-ln P of the levels `[1, T]`, a float64 scalar."""
-    frames = self._config.evaluate.chunk_frames
+    frames, margin = (
+      self._config.evaluate.chunk_frames,
+      self._config.margin_frames,
+    )
     size = frames * self._config.audio.hop_samples
     samples = tf.shape(levels)[1]
     chunks = (samples - 1) // size + 1
     levels = tf.pad(levels, [[0, 0], [0, chunks * size - samples]])
-    after = chunks * frames - tf.shape(features)[1] + MARGIN_FRAMES
+    after = chunks * frames - tf.shape(features)[1] + margin
     features = tf.pad(
       features,
-      [[0, 0], [MARGIN_FRAMES, after], [0, 0]],
+      [[0, 0], [margin, after], [0, 0]],
       constant_values=self._config.silence,
     )
 
     def score_chunk(chunk, nats, state):
       start = chunk * size
-      window = features[:, chunk * frames :][:, : frames + 2 * MARGIN_FRAMES]
+      window = features[:, chunk * frames :][:, : frames + 2 * margin]
       told = tf.ensure_shape(
-        window, [1, frames + 2 * MARGIN_FRAMES, features.shape[-1]]
+        window, [1, frames + 2 * margin, features.shape[-1]]
       )
       log_prob, state = self._teacher.log_prob(
         tf.ensure_shape(levels[:, start : start + size], [1, size]),

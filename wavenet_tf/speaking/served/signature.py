@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from wavenet_tf.configuration.choices import MEL
 from wavenet_tf.configuration.config import Config
-from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.speaking.served import front_end
 from wavenet_tf.speaking.served.refusals import (
   after,
@@ -81,7 +80,7 @@ class Fields:
     return {
       'sample_rate_hz': audio.sample_rate_hz,
       'hop_samples': audio.hop_samples,
-      'margin_frames': MARGIN_FRAMES,
+      'margin_frames': self.config.margin_frames,
       'most_frames': self.config.most_frames,
       'most_rows': self.config.export.most_rows,
       'silence': float(self.config.silence),

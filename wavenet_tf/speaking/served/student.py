@@ -10,7 +10,6 @@ import math
 import tensorflow as tf
 
 from wavenet_tf.configuration.config import Config
-from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.networks.student import Student
 from wavenet_tf.signal import emphasis
 from wavenet_tf.speaking.served.rows import FlatState, map_rows
@@ -42,6 +41,7 @@ class ServedStudent:
     self._hop = config.audio.hop_samples
     self._speaker = Synthesizer(student, config, jit_compile=compiled)
     self._silence = config.silence
+    self._margin = config.margin_frames
     history = config.student.receptive_field_samples
     history += emphasis.memory_samples(config.audio.preemphasis)
     self._history_chunks = math.ceil(history / (CHUNK_FRAMES * self._hop))
@@ -88,7 +88,7 @@ class ServedStudent:
 
     Args:
       features: float32 `[B, W, channels]`, of the frames from
-        `window_start(first_frame)` on, up to MARGIN_FRAMES beyond the last one
+        `window_start(first_frame)` on, up to margin_frames beyond the last one
         to speak; fewer where the utterance ends.
       seed: int32 `[B, 2]`.
       first_frame: int32 scalar, a multiple of `CHUNK_FRAMES`.
@@ -135,7 +135,7 @@ class ServedStudent:
     """The next chunks of utterances, from the state that the last ones left.
 
     Args:
-      features: float32 `[B, n + 2 MARGIN_FRAMES, channels]`, n a multiple of
+      features: float32 `[B, n + 2 margin_frames, channels]`, n a multiple of
         `CHUNK_FRAMES`, with silence beyond the utterance.
       seed: int32 `[B, 2]`.
       first_frame: int32 `[B]`, multiples of `CHUNK_FRAMES`.
@@ -146,7 +146,7 @@ class ServedStudent:
     Returns:
       float32 `[B, n * hop]`, the next state and phase.
     """
-    count = (tf.shape(features)[1] - 2 * MARGIN_FRAMES) // CHUNK_FRAMES
+    count = (tf.shape(features)[1] - 2 * self._margin) // CHUNK_FRAMES
 
     def speak_row(features, seed, first_frame, state, phase, global_):
       flows, memory = self.state.unpack(state)
@@ -180,7 +180,7 @@ class ServedStudent:
       padded = self._whole_chunks(features)
 
       def step(i, phase, phases):
-        _, after = self._student.pitch(_window(padded, i), phase)
+        _, after = self._student.pitch(self._window(padded, i), phase)
         return i + 1, after, phases.write(i, phase[0])
 
       phases = tf.TensorArray(tf.int32, count, element_shape=[])
@@ -211,7 +211,7 @@ class ServedStudent:
     """Margins on either side, and the frames that are missing."""
     return tf.pad(
       features,
-      [[0, 0], [MARGIN_FRAMES, missing + MARGIN_FRAMES], [0, 0]],
+      [[0, 0], [self._margin, missing + self._margin], [0, 0]],
       constant_values=self._silence,
     )
 
@@ -223,7 +223,7 @@ class ServedStudent:
 
     def step(i, state, spoken, phases):
       chunk = self._speaker.chunk(
-        _window(features, i), global_, seed, first_chunk + i, state
+        self._window(features, i), global_, seed, first_chunk + i, state
       )
       return (
         i + 1,
@@ -243,14 +243,13 @@ class ServedStudent:
     )
     return tf.reshape(spoken.stack(), [-1]), phases.stack(), state
 
+  def _window(self, features, i):
+    """Of chunk i, with margins: `[1, CHUNK_FRAMES + 2 margin, C]`."""
+    size = CHUNK_FRAMES + 2 * self._margin
+    window = features[:, i * CHUNK_FRAMES :][:, :size]
+    return tf.ensure_shape(window, [1, size, features.shape[-1]])
+
 
 def _chunks(features):
   """That `[B, frames, C]` have, the last one perhaps in part."""
   return (tf.shape(features)[1] - 1) // CHUNK_FRAMES + 1
-
-
-def _window(features, i):
-  """Of chunk i, with margins: `[1, CHUNK_FRAMES + 2 MARGIN_FRAMES, C]`."""
-  size = CHUNK_FRAMES + 2 * MARGIN_FRAMES
-  window = features[:, i * CHUNK_FRAMES :][:, :size]
-  return tf.ensure_shape(window, [1, size, features.shape[-1]])

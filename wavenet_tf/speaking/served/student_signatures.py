@@ -2,7 +2,6 @@
 
 import tensorflow as tf
 
-from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.speaking.served.refusals import Field, refuse_unless, text
 from wavenet_tf.speaking.served.signature import (
   EXAMPLE_FRAMES,
@@ -55,6 +54,7 @@ def whole(served: ServedStudent, fields: Fields) -> Signature:
 
 def _stream(served, has_phase, fields):
   name, most = fields.name, fields.config.most_frames
+  margin = fields.config.margin_frames
 
   def refusals(given):
     first, frames = given['first_frame'][0], given['frames'][0]
@@ -70,9 +70,9 @@ def _stream(served, has_phase, fields):
         text(f'1 to {most}'),
       ),
       refuse_unless(
-        (window >= least) & (window <= least + MARGIN_FRAMES), name,
+        (window >= least) & (window <= least + margin), name,
         text(window, ' frames'),
-        text(least, ' to ', least + MARGIN_FRAMES, ', from frame ',
+        text(least, ' to ', least + margin, ', from frame ',
              served.window_start(first), ' on, to speak ', frames,
              ' frames from ', first, ' on'),
       ),
@@ -92,7 +92,7 @@ def _stream(served, has_phase, fields):
   return Signature(
     (
       fields.features(
-        'window', most + served.context_frames + MARGIN_FRAMES
+        'window', most + served.context_frames + margin
       ),
       fields.seed,
       fields.first_frame,
@@ -106,16 +106,16 @@ def _stream(served, has_phase, fields):
 
 
 def _chunk(served, has_phase, fields):
-  name = fields.name
+  name, margin = fields.name, fields.config.margin_frames
 
   def refusals(given):
-    frames = tf.shape(given[name])[1] - 2 * MARGIN_FRAMES
+    frames = tf.shape(given[name])[1] - 2 * margin
     return [
       refuse_off_grid(given['first_frame'], CHUNK_FRAMES),
       refuse_unless(
         (frames > 0) & tf.equal(frames % CHUNK_FRAMES, 0), name,
-        text(frames + 2 * MARGIN_FRAMES, ' frames'),
-        text(f'a multiple of {CHUNK_FRAMES}, and {MARGIN_FRAMES} more on '
+        text(frames + 2 * margin, ' frames'),
+        text(f'a multiple of {CHUNK_FRAMES}, and {margin} more on '
              'either side'),
       ),
     ]  # fmt: skip
@@ -136,8 +136,8 @@ def _chunk(served, has_phase, fields):
     (
       fields.features(
         'window',
-        fields.config.most_frames + 2 * MARGIN_FRAMES,
-        example=EXAMPLE_FRAMES + 2 * MARGIN_FRAMES,
+        fields.config.most_frames + 2 * margin,
+        example=EXAMPLE_FRAMES + 2 * margin,
       ),
       fields.seed,
       fields.first_frame,

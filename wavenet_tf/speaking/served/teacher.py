@@ -3,7 +3,6 @@
 import tensorflow as tf
 
 from wavenet_tf.configuration.config import Config
-from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.networks.teacher import Teacher
 from wavenet_tf.speaking.generation import Generator
 from wavenet_tf.speaking.served.refusals import Field, refuse_unless, text
@@ -49,7 +48,7 @@ class ServedTeacher:
     """The chunk that begins with `first_frame`.
 
     Args:
-      features: float32 `[B, evaluate.chunk_frames + 2 MARGIN_FRAMES, C]`, those
+      features: float32 `[B, evaluate.chunk_frames + 2 margin_frames, C]`, those
         of the chunk with margins, silence where there are none.
       seed: int32 `[B, 2]`, of each utterance, the same for all of its chunks.
       first_frame: int32 `[B]`, multiples of `evaluate.chunk_frames`.
@@ -84,9 +83,10 @@ class ServedTeacher:
 
 
 def teacher_signature(served: ServedTeacher, fields: Fields) -> Signature:
-  name, frames = fields.name, fields.config.evaluate.chunk_frames
+  name, config = fields.name, fields.config
+  frames = config.evaluate.chunk_frames
   window = Field(
-    name, (frames + 2 * MARGIN_FRAMES, fields.config.local_channels),
+    name, (frames + 2 * config.margin_frames, config.local_channels),
     **fields.range,
   )  # fmt: skip
 
