@@ -1,7 +1,9 @@
 # make demo      the main job on the bundled corpus, from nothing
 # make test      the tests, from nothing
 # make test-all  the same, and what repeats a law at another size
+# make test-small  without files that take longer than seconds
 # make docs      the site, with the tutorial's sounds and notebooks
+# make silent-docs  the same without sounds, which take longest
 # make torture   load, hostile requests, kills, damaged files, full disks
 # PYTHON=python3.13 takes the second lock of requirements.txt.
 
@@ -11,7 +13,7 @@ VENV := .venv-$(VERSION)
 RUN := $(VENV)/bin/python
 TESTS := $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-all torture docs lint clean
+.PHONY: demo test test-all test-small torture docs silent-docs lint clean
 
 demo: $(VENV)/demo
 	$(RUN) train_main.py --workdir=runs/demo
@@ -22,14 +24,23 @@ test: $(VENV)/test
 test-all: $(VENV)/test
 	$(TESTS)
 
+test-small: $(VENV)/test
+	$(TESTS) -m 'not large and not medium'
+
 torture: $(VENV)/test
 	TF_CPP_MIN_LOG_LEVEL=3 TORTURE=long $(RUN) -m pytest -s tests/torture
+
+SITE := $(RUN) -m sphinx -E -W --keep-going -q -c docs -d $(VENV)/doctrees
 
 docs: $(VENV)/docs
 	$(RUN) -m docs.tutorial sounds & sounds=$$!; \
 	  $(RUN) -m docs.tutorial notebooks && wait $$sounds
-	$(RUN) -m sphinx -E -W --keep-going -q -c docs -d $(VENV)/doctrees . site
+	$(SITE) . site
 	@echo site/index.html
+
+silent-docs: $(VENV)/docs
+	$(RUN) -m docs.tutorial notebooks
+	$(SITE) -D with_sounds=0 . site
 
 lint: $(VENV)/test
 	$(RUN) -m ruff check .

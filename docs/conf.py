@@ -111,9 +111,9 @@ def finish(app, error):
   if error or app.builder.name != 'html':
     return
   site = pathlib.Path(app.outdir)
-  shutil.copytree(
-    chapters.SOUNDS, site / 'docs/tutorial/sounds', dirs_exist_ok=True
-  )
+  sounds = site / 'docs/tutorial/sounds'
+  if app.config.with_sounds:
+    shutil.copytree(chapters.SOUNDS, sounds, dirs_exist_ok=True)
   # Sphinx copies no picture of an HTML element.
   for picture in (ROOT / 'docs').glob('front_*.png'):
     shutil.copy(picture, site / 'docs')
@@ -124,6 +124,8 @@ def finish(app, error):
       page.read_text('utf-8'),
     ):
       path = target.partition('?')[0].partition('#')[0]
+      if tag == 'audio' and not app.config.with_sounds:
+        continue
       if '//' in target or not (page.parent / path).exists():
         raise SphinxError(
           f'{page}: <{tag}> asks for {target}, expected a file of the site.'
@@ -131,6 +133,7 @@ def finish(app, error):
 
 
 def setup(app):
+  app.add_config_value('with_sounds', True, 'html', bool)
   app.connect('config-inited', write_reference)
   app.connect('source-read', add_contents)
   app.connect('build-finished', finish)
