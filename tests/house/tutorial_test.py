@@ -62,7 +62,7 @@ def test_no_two_chapters_make_one_file():
 @pytest.mark.large
 @pytest.mark.parametrize('chapter', CHAPTERS, ids=of)
 def test_pictures_and_sounds_can_still_be_made(chapter, monkeypatch):
-  """The first of each chapter, without training; notebooks run with the site."""
+  """The first of each chapter; notebooks are run whenever the site is built."""
   monkeypatch.chdir(ROOT)
   monkeypatch.setattr(distilling, 'STEPS', 0)
   make, *_ = chapter.making.SOUNDS.values()
