@@ -34,7 +34,9 @@ _SEED, _ANOTHER_SEED = (0, 0), (1, 0)
 _STATE = 'state', 'phase'
 
 _WORKDIR = flags.DEFINE_string(
-  'workdir', str(_ROOT / 'voices' / 'kathleen'), 'Run of the student.'
+  'workdir',
+  str(_ROOT / 'voices' / 'kathleen'),
+  'Run of the student, of one voice.',
 )
 _INPUT = flags.DEFINE_string(
   'input',
@@ -55,7 +57,6 @@ class Line(NamedTuple):
     name: of the format.
     samples_per_second: median.
     ratio: to the synthesizer's, the median of the ratios within a round.
-    ready_seconds: that the first utterance takes beyond the second: compiling.
     size: of the file, bytes.
     signal_to_noise_db: from the synthesizer.
     log_mel_db: from the synthesizer, see `distances.SpectralDistance`.
@@ -64,7 +65,6 @@ class Line(NamedTuple):
   name: str
   samples_per_second: float
   ratio: float
-  ready_seconds: float
   size: int
   signal_to_noise_db: float
   log_mel_db: float
@@ -92,7 +92,6 @@ def _measure(workdir, recording, threads, repeats):
   speakers = {first: lambda: synthesizer(features, _SEED)[0]}
   for name, (_, chunk) in formats.items():
     speakers[name] = functools.partial(_speak, portable, chunk, told)
-  ready = {n: harness.first_call_seconds(f) for n, f in speakers.items()}
   seconds = harness.alternate(
     {name: harness.timed(speak) for name, speak in speakers.items()}, repeats
   )
@@ -104,7 +103,6 @@ def _measure(workdir, recording, threads, repeats):
         name,
         len(expected) / harness.median(seconds[name]),
         harness.ratio(seconds[first], seconds[name]),
-        ready[name],
         len(formats[name][0]) if name in formats else 0,
         *_distances(speak()[: len(expected)], expected, audio),
       )
@@ -176,13 +174,13 @@ def _compiled(portable, content) -> _Chunk:
 
 def _print(lines: list[Line]) -> None:
   print(
-    "| | samples/s | of the synthesizer's | ready after s | MB "
-    '| SNR dB | log-mel dB |\n|---|---|---|---|---|---|---|'
+    "| | samples/s | of the synthesizer's | MB "
+    '| SNR dB | log-mel dB |\n|---|---|---|---|---|---|'
   )
   for x in lines:
     print(
       f'| {x.name} | {x.samples_per_second:,.0f} | {x.ratio:.2f} '
-      f'| {x.ready_seconds:.1f} | {x.size / 1e6:.1f} '
+      f'| {x.size / 1e6:.1f} '
       f'| {x.signal_to_noise_db:.1f} | {x.log_mel_db:.2f} |'
     )
 
