@@ -207,21 +207,25 @@ class Interpolation(keras.layers.Layer):
 
   def call(self, x: tf.Tensor) -> tf.Tensor:
     batch, frames, _ = tf.unstack(tf.shape(x))
-    padded = tf.pad(x, [[0, 0], [1, 1], [0, 0]])
     y = sum(
-      padded[:, n : n + frames, None] * self.kernel[n][:, None]
-      for n in range(3)
+      near[:, :, None] * self.kernel[n][:, None]
+      for n, near in enumerate(_shifted(x, 1))
     )
     return tf.reshape(y, [batch, frames * self.factor, x.shape[-1]])
 
 
 def _neighbours(x, reach=1):
   """Each frame between those up to `reach` away: `[B, T, (2 reach + 1) C]`."""
-  frames = tf.shape(x)[1]
+  return tf.concat(_shifted(x, reach), -1)
+
+
+def _shifted(x, reach):
+  """`[B, T, C]` as it was up to `reach` frames before, and will be after.
+
+  Slices end at constants: else their slopes are no StableHLO.
+  """
   padded = tf.pad(x, [[0, 0], [reach, reach], [0, 0]])
-  return tf.concat(
-    [padded[:, i : i + frames] for i in range(2 * reach + 1)], -1
-  )
+  return [padded[:, i : i - 2 * reach or None] for i in range(2 * reach + 1)]
 
 
 def _ends_repeated(x, spoken):
