@@ -18,7 +18,7 @@ import tensorflow as tf
 from data.shards.crops import Batch, Crops
 from data.shards.example import Example, parse
 from data.shards.manifest import Manifest
-from data.shards.records import record_index
+from data.shards.records import record_index, untuned
 from data.shards.splits import TRAIN
 from wavenet_tf.configuration.errors import UserError
 
@@ -78,7 +78,7 @@ def training_batches(
 
   if not services:
     made = batches(numbers).map(lambda ns, batch: batch)
-    return made.prefetch(tf.data.AUTOTUNE)
+    return untuned(made.prefetch(tf.data.AUTOTUNE))
   by_step = numbers.batch(batch_size)
   made = [
     batches(by_step.shard(len(services), i).unbatch()).apply(_by(service))
@@ -110,7 +110,7 @@ def _by(service):
 
 def _in_order(numbered, start):
   """Batches whose crops count from `start`, without a gap."""
-  for ns, batch in numbered.prefetch(tf.data.AUTOTUNE):
+  for ns, batch in untuned(numbered.prefetch(tf.data.AUTOTUNE)):
     if int(ns[0]) != start:
       raise UserError(
         f'--data_service: gave the batch of crop {int(ns[0])}, expected that '

@@ -189,7 +189,8 @@ def read_examples(
   """
   index = record_index(folder, manifest, split)
   numbers = tf.data.Dataset.range(0, index.records, every)
-  for record in numbers.map(index.read, num_parallel_calls=_READ_AHEAD):
+  records = numbers.map(index.read, num_parallel_calls=_READ_AHEAD)
+  for record in untuned(records):
     example = parse(record, manifest.local_channels)
     yield Example(
       example.name.numpy().decode(),
@@ -201,3 +202,15 @@ def read_examples(
         for kind, segments in example.segments.items()
       },
     )
+
+
+def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
+  """The same, without TensorFlow's thread that tunes it as it is read.
+
+  That thread looks up after 10 ms, 20 ms and so on to a minute, and who leaves
+  an iterator often waits for it: up to a minute after the last step. Parallel
+  calls and buffers that are left to TensorFlow get a size that stays.
+  """
+  options = tf.data.Options()
+  options.autotune.enabled = False
+  return dataset.with_options(options)

@@ -145,6 +145,11 @@ def test_a_step_opens_no_shard_but_its_own(prepared, tmp_path):
     list(alone.take(UTTERANCES // BATCH))
 
 
+def test_who_leaves_waits_for_nobody(prepared):
+  """TensorFlow's tuning thread sleeps for up to a minute."""
+  assert batches(prepared).options().autotune.enabled is False
+
+
 @pytest.mark.large
 def test_a_million_utterances_go_on_in_seconds(prepared, tmp_path, capsys):
   """1,600 shards of 625 by name, all of them one file; the end of an epoch."""
@@ -226,3 +231,7 @@ def test_a_second_worker_would_repeat_batches(prepared):
 def test_a_service_that_is_not_there(address, words, prepared):
   with pytest.raises(UserError, match=f'--data_service: .*{words}'):
     batches(prepared, services=[address])
+
+
+if __name__ == '__main__':
+  raise SystemExit(pytest.main([__file__]))
