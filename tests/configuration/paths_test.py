@@ -147,3 +147,7 @@ def test_a_folder_is_complete_when_its_list_has_moved(remote, monkeypatch):
   (remote / 'partial').rename(remote / 'whole')
   assert sorted(moved) == ['a.tfrecord', 'manifest.json', 'z.tfrecord']
   assert moved[-1] == 'manifest.json'
+
+
+if __name__ == '__main__':
+  raise SystemExit(pytest.main([__file__]))

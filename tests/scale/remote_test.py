@@ -288,3 +288,7 @@ def test_the_whole_chain_in_memory():
   program.run(begun, '--mode=export_gradients')
   weights = begun / 'gradients' / 'weights.npz'
   program.run(begun, '--mode=import_weights', f'--input={weights}')
+
+
+if __name__ == '__main__':
+  raise SystemExit(pytest.main([__file__]))

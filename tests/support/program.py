@@ -25,13 +25,16 @@ ROOT = pathlib.Path(__file__).parents[2]
 STEPS = 6
 
 
-def flags_of_miniature():
-  """The differences of `miniature()` from its preset, as flags."""
+def flags_of_miniature(**overrides):
+  """The differences of `miniature(**overrides)` from its preset, as flags."""
   config = miniature(
-    train_teacher__steps=STEPS,
-    train_student__steps=STEPS,
-    evaluate__audio_utterances=1,
-    evaluate__audio_seconds=0.2,
+    **{
+      'train_teacher__steps': STEPS,
+      'train_student__steps': STEPS,
+      'evaluate__audio_utterances': 1,
+      'evaluate__audio_seconds': 0.2,
+    }
+    | overrides
   )
   preset = flatten(presets.preset('tiny'))
   return [
