@@ -3,7 +3,6 @@
 import re
 
 from matplotlib.figure import Figure
-import numpy as np
 import pytest
 
 from docs.tutorial import chapters, distilling
@@ -61,12 +60,10 @@ def test_no_two_chapters_make_one_file():
 
 @pytest.mark.large
 @pytest.mark.parametrize('chapter', CHAPTERS, ids=of)
-def test_pictures_and_sounds_can_still_be_made(chapter, monkeypatch):
+def test_pictures_can_still_be_drawn(chapter, monkeypatch):
   """The first of each chapter; notebooks are run whenever the site is built."""
   monkeypatch.chdir(ROOT)
   monkeypatch.setattr(distilling, 'STEPS', 0)
-  make, *_ = chapter.making.SOUNDS.values()
-  assert np.std(make().waveform) > 0
   draw, *_ = chapter.making.PICTURES.values()
   drawn = draw()
   figure = drawn if isinstance(drawn, Figure) else next(drawn)
