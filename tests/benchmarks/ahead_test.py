@@ -12,6 +12,8 @@ from tests.support.miniature import short
 from tests.support.variants import COMBINATIONS, LARGE
 from wavenet_tf.configuration.errors import UserError
 
+pytestmark = pytest.mark.medium
+
 
 def said_by_preparation(config):
   """The sizes that only recordings say."""

@@ -42,6 +42,8 @@ from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.networks.student import build_student
 from wavenet_tf.networks.teacher import build_teacher
 
+pytestmark = pytest.mark.medium
+
 SETTINGS = Settings(
   threads=1, repeats=1, stream_seconds=(0.02, 0.04), second_start=False
 )

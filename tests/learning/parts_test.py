@@ -23,6 +23,8 @@ from wavenet_tf.configuration.validation import validate
 from wavenet_tf.learning import objectives
 from wavenet_tf.learning.trainer import Trainer
 
+pytestmark = pytest.mark.medium
+
 ROWS = 4
 SPEAKER = {
   'conditioning__globals': ('speaker',),

@@ -32,6 +32,8 @@ from wavenet_tf.networks.conditioning.conditioning import (
 )
 from wavenet_tf.networks.dilated_stack import DilatedStack
 
+pytestmark = pytest.mark.medium
+
 
 class Reach(NamedTuple):
   """Delays, in samples, after which an input is heard, by probe."""

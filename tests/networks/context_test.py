@@ -34,6 +34,8 @@ from wavenet_tf.speaking.chunks import windows
 from wavenet_tf.speaking.generation import Generator
 from wavenet_tf.speaking.synthesis import NOISE_BLOCK_FRAMES, Synthesizer
 
+pytestmark = pytest.mark.medium
+
 VARIANTS = {
   'context': CONTEXT,
   'context, kernel 3': CONTEXT | {'context__kernel_size': 3},

@@ -15,6 +15,8 @@ from wavenet_tf.showing.figures.histograms import entropy_bits, histograms
 from wavenet_tf.showing.figures.predictions import densities, loudest_stretch
 from wavenet_tf.signal.framing import pad_margin
 
+pytestmark = pytest.mark.medium
+
 
 def test_every_sample_is_counted_once(generator):
   recordings = [generator.integers(-32768, 32768, n) for n in (1000, 77)]

@@ -42,6 +42,8 @@ from wavenet_tf.speaking.generation import Generator
 from wavenet_tf.speaking.served.student import ServedStudent
 from wavenet_tf.speaking.synthesis import Synthesizer
 
+pytestmark = pytest.mark.medium
+
 A = 0.85
 COEFFICIENTS = [0.5, A, 0.97]
 SEED = tf.constant([1, 2])
