@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import random
 from typing import NamedTuple
 
 import keras
@@ -57,7 +58,7 @@ class Course(NamedTuple):
 @functools.cache
 def untrained_classifier() -> Classifier:
   """One that has learned nothing: there is none in the box."""
-  keras.utils.set_random_seed(0)
+  random.seed(0)  # Of which Keras draws the seeds of initial weights.
   config = override(voice().config, {'classifier.cycles': 1})
   return build_classifier(config, _CLASSES)
 
