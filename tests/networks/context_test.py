@@ -259,7 +259,11 @@ def test_every_step_has_the_parameters_of_the_forward_pass(dtype, monkeypatch):
   may jump from one component to another: so they bound the parameters of
   their steps, given the same past.
   """
-  settings = miniature(**CONTEXT | SPEAKER, teacher__product_dtype=dtype)
+  settings = miniature(
+    **CONTEXT | SPEAKER,
+    teacher__layers_per_cycle=3,
+    teacher__product_dtype=dtype,
+  )
   teacher = random_teacher(settings)
   size = teacher.output_kind.parameter_size
   weights = np.random.default_rng(3).normal(0, size**-0.5, size)
@@ -275,7 +279,7 @@ def test_every_step_has_the_parameters_of_the_forward_pass(dtype, monkeypatch):
   waveform = Generator(teacher, settings)(features, [7, 0], global_)
   told = conditioning(settings, features, global_)
   again = replayed(teacher, settings, waveform, told, [7, 0])
-  assert np.std(waveform) > 0.01
+  assert np.std(waveform) > 0.05
   tolerance = {'float32': 1e-5, 'bfloat16': BFLOAT16_TOLERANCE}[dtype]
   assert relative_error(again, waveform) < tolerance
 

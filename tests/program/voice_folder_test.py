@@ -152,7 +152,7 @@ def test_the_voice_in_the_box_is_small():
   assert all(np.isfinite(x).all() for x in variables)
 
 
-def test_the_voice_in_the_box_copies_a_recording_of_any_rate(tmp_path):
+def test_the_voice_in_the_box_copies_a_recording_of_another_rate(tmp_path):
   """A copy is nearer to its recording than to that played backwards."""
   voice = load_run(KATHLEEN)
   waveform, rate_hz = soundfile.read(SENTENCE)
