@@ -13,7 +13,7 @@ from wavenet_tf.networks import convolution
 class BlockWeights(NamedTuple):
   """What `step` of a block multiplies by."""
 
-  convolution: convolution.Affine
+  newest: convolution.Affine  # Of the convolution's newest tap.
   projection: convolution.Affine | tuple  # () where there is none.
 
 
@@ -109,30 +109,24 @@ class GatedResidualBlock(keras.layers.Layer):
 
   def step_weights(self) -> BlockWeights:
     """For `step`; a loop should read them once."""
+    kernel, bias = self.convolution.step_weights()
     return BlockWeights(
-      self.convolution.step_weights(),
+      convolution.Affine(kernel[-self.residual_channels :], bias),
       convolution.Affine.of(self.projection) if self.projection else (),
     )
 
   def step(
-    self,
-    weights: BlockWeights,
-    x: tf.Tensor,
-    conditioning: tf.Tensor | None,
-    ring: tf.Tensor,
-    slots: convolution.Slots,
-  ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """One sample of `call`: x `[B, R]`, conditioning V y + U h `[B, width]`.
+    self, weights: BlockWeights, x: tf.Tensor, told: tf.Tensor
+  ) -> tuple[tf.Tensor, tf.Tensor]:
+    """One sample of `call`: x `[B, R]` -> output `[B, R]`, z `[B, G]`.
 
-    Ring and slots are as in `CausalConvolution.step`.
+    What does not depend on x is `told`, `[B, width]`: the earlier taps of the
+    convolution, V y + U h.
     """
-    activation, ring = self.convolution.step(
-      weights.convolution, x, ring, slots
-    )
-    z = self._activate(activation, conditioning)
+    z = self._activate(weights.newest(x), told)
     if weights.projection:
       x += weights.projection(z)
-    return x, z, ring
+    return x, z
 
   def _activate(self, activation, bias):
     z = self.activate(activation if bias is None else activation + bias)

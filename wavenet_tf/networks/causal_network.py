@@ -11,9 +11,8 @@ import tensorflow as tf
 
 from wavenet_tf.configuration.choices import FLOAT32, GATED
 from wavenet_tf.configuration.keras_saving import registered
-from wavenet_tf.networks import convolution
+from wavenet_tf.networks import convolution, dilated_stack
 from wavenet_tf.networks.conditioning.conditioning import Encoded
-from wavenet_tf.networks.dilated_stack import DilatedStack
 
 
 class NetworkState(NamedTuple):
@@ -25,17 +24,17 @@ class NetworkState(NamedTuple):
 
 
 class NetworkRings(NamedTuple):
-  """`NetworkState` as ring buffers, while a generation loop runs."""
+  """`NetworkState` while a generation loop runs."""
 
-  entrance: tf.Tensor  # [k, B, C]
-  stack: tuple  # one [(k - 1) d + 1, B, R] per block
+  entrance: tf.Tensor  # [B, k - 1, C]
+  stack: tf.Tensor  # [slots, layers, B, R], see `convolution.ring_from_states`
 
 
 class NetworkWeights(NamedTuple):
   """What `step` multiplies by; a loop reads it once."""
 
   entrance: convolution.Affine
-  stack: tuple  # one `blocks.BlockWeights` per block
+  stack: dilated_stack.StackWeights
   head: tuple  # of `Affine`, the last being the output layer
 
 
@@ -91,7 +90,7 @@ class CausalNetwork(keras.layers.Layer):
         stddev=input_gain / kernel_size**0.5
       ),
     )
-    self.stack = DilatedStack(
+    self.stack = dilated_stack.DilatedStack(
       dilations,
       residual_channels,
       gate_channels,
@@ -192,15 +191,22 @@ class CausalNetwork(keras.layers.Layer):
     Returns:
       Parameters `[B, P]` of the sample at t, and the updated rings.
     """
-    (slots,) = convolution.ring_slots([self.entrance], t)
-    x, entrance = self.entrance.step(
-      weights.entrance, previous, rings.entrance, slots
-    )
+    x, entrance = self.entrance.step(weights.entrance, previous, rings.entrance)
     output = self.stack.step(weights.stack, x, conditioning, rings.stack, t)
     y = output.output
     for i, layer in enumerate(weights.head):
       y = layer(tf.nn.relu(y) if i or self.skip is None else y)
     return y, NetworkRings(entrance, output.state)
+
+  def state_from_rings(
+    self, previous: tf.Tensor, rings: NetworkRings, t: tf.Tensor
+  ) -> NetworkState:
+    """Inverse of `rings_from_state` after t steps; `previous` is x_{t-1}."""
+    return NetworkState(
+      previous[:, None],
+      rings.entrance,
+      convolution.states_from_ring(rings.stack, self.stack.convolutions, t),
+    )
 
   def head(self, y: tf.Tensor) -> tf.Tensor:
     """Parameters `[..., P]` from what `before_head` returns."""
@@ -245,18 +251,4 @@ def conditioned_step(
 
 def rings_from_state(state: NetworkState) -> NetworkRings:
   """The state of a chunk, ready for steps t = 0, 1, ..."""
-  return NetworkRings(
-    convolution.ring_from_state(state.entrance),
-    tuple(map(convolution.ring_from_state, state.stack)),
-  )
-
-
-def state_from_rings(
-  previous: tf.Tensor, rings: NetworkRings, t: tf.Tensor
-) -> NetworkState:
-  """Inverse of `rings_from_state` after t steps; `previous` is x_{t-1}."""
-  return NetworkState(
-    previous[:, None],
-    convolution.state_from_ring(rings.entrance, t),
-    tuple(convolution.state_from_ring(ring, t) for ring in rings.stack),
-  )
+  return NetworkRings(state.entrance, convolution.ring_from_states(state.stack))

@@ -148,26 +148,22 @@ class CausalConvolution(keras.layers.Layer):
     return Affine(self.kernels()[0], bias)
 
   def step(
-    self, weights: 'Affine', x: tf.Tensor, ring: tf.Tensor, slots: 'Slots'
+    self, weights: 'Affine', x: tf.Tensor, state: tf.Tensor
   ) -> tuple[tf.Tensor, tf.Tensor]:
-    """One sample of `call`, the past being kept in a ring buffer.
-
-    The sample is written before the oldest one is read, one slot further on,
-    so that a compiled loop updates the buffer in place.
+    """One sample of `call`; for a short past, all of which is moved on.
 
     Args:
       weights: from `step_weights`.
       x: `[B, C]`, the sample at time t.
-      ring: `[history_samples + 1, B, C]`; slot t mod its length holds x_t.
-      slots: of `ring_slots` at t.
+      state: as in `call`.
 
     Returns:
-      `[B, channels]` and the updated ring.
+      `[B, channels]` and the next state.
     """
-    ring = tf.tensor_scatter_nd_update(ring, slots.newest, tf.expand_dims(x, 0))
-    # Indexing with brackets would pad a copy of the ring under XLA.
-    taps = [tf.gather(ring, slot) for slot in slots.earlier]
-    return weights(tf.concat([*taps, x], -1)), ring
+    extended = tf.concat([state, tf.expand_dims(x, 1)], 1)
+    taps = extended[:, :: self.dilation]
+    width = self.kernel_size * x.shape[-1]
+    return weights(tf.reshape(taps, [-1, width])), extended[:, 1:]
 
 
 class Affine(NamedTuple):
@@ -195,31 +191,6 @@ class Affine(NamedTuple):
     return tf.cast(tf.cast(y, self.bias.dtype) + self.bias, tf.float32)
 
 
-class Slots(NamedTuple):
-  """Where a ring buffer keeps what a step needs."""
-
-  newest: tf.Tensor  # int32 [1, 1], of x_t
-  earlier: Sequence[tf.Tensor]  # int32 scalars, of the taps before, in order
-
-
-def ring_slots(
-  convolutions: Sequence[CausalConvolution], t: tf.Tensor
-) -> list[Slots]:
-  """Of each of these convolutions, which have one kernel size, at step t.
-
-  For all at once: plain operations on scalars cost what it takes to call them.
-  """
-  sizes = np.array([[c.history_samples + 1] for c in convolutions], np.int32)
-  dilations = np.array([[c.dilation] for c in convolutions], np.int32)
-  back = np.arange(convolutions[0].kernel_size - 1, 0, -1, dtype=np.int32)
-  newest = tf.unstack((t % sizes)[:, None])
-  earlier = tf.unstack(tf.reshape((t - dilations * back) % sizes, [-1]))
-  return [
-    Slots(slot, earlier[i * len(back) : (i + 1) * len(back)])
-    for i, slot in enumerate(newest)
-  ]
-
-
 def product_policy(product_dtype: str) -> keras.DTypePolicy:
   """Weights in float32; operands of products as `product_dtype` says."""
   return keras.DTypePolicy(
@@ -243,14 +214,74 @@ def multiply(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
   return tf.cast(tf.tensordot(tf.cast(x, kernel.dtype), kernel, 1), tf.float32)
 
 
-def ring_from_state(state: tf.Tensor) -> tf.Tensor:
-  """State `[B, n, C]` -> ring `[n + 1, B, C]` for steps t = 0, 1, ..."""
-  past = tf.transpose(state, [1, 0, 2])
-  # x_{-1} belongs into slot n, x_{-n} into slot 1; slot 0 awaits x_0.
-  return tf.concat([tf.zeros_like(past[:1]), past], 0)
+def ring_from_states(states: Sequence[tf.Tensor]) -> tf.Tensor:
+  """States of convolutions, one buffer for all, for steps t = 0, 1, ...
+
+  Args:
+    states: one `[B, n, C]` a convolution, n its own.
+
+  Returns:
+    `[N, convolutions, B, C]`, N the greatest n; slot t mod N is for what they
+    hear at t, so that a step writes one slot.
+  """
+  slots = max(state.shape[1] for state in states)
+  pasts = [tf.transpose(state, [1, 0, 2]) for state in states]
+  # x_{-1} belongs into the last slot.
+  return tf.stack(
+    [
+      tf.pad(past, [[slots - past.shape[0], 0], [0, 0], [0, 0]])
+      for past in pasts
+    ],
+    1,
+  )
 
 
-def state_from_ring(ring: tf.Tensor, t: tf.Tensor) -> tf.Tensor:
-  """Inverse of `ring_from_state` after t steps."""
-  past = tf.roll(ring, -t, 0)[1:]
-  return tf.transpose(past, [1, 0, 2])
+def states_from_ring(
+  ring: tf.Tensor, convolutions: Sequence[CausalConvolution], t: tf.Tensor
+) -> tuple[tf.Tensor, ...]:
+  """Inverse of `ring_from_states` after t steps."""
+  past = tf.roll(ring, -t, 0)
+  return tuple(
+    tf.transpose(past[past.shape[0] - c.history_samples :, i], [1, 0, 2])
+    for i, c in enumerate(convolutions)
+  )
+
+
+def earlier_taps(
+  ring: tf.Tensor, convolutions: Sequence[CausalConvolution], t: tf.Tensor
+) -> tf.Tensor:
+  """What lies under all taps but the newest at step t.
+
+  Args:
+    ring: of `ring_from_states`, t steps later.
+    convolutions: of one kernel size k.
+    t: int32 scalar.
+
+  Returns:
+    `[convolutions, B, (k - 1) C]`, oldest first.
+  """
+  slots, count, _, channels = ring.shape
+  kernel_size = convolutions[0].kernel_size
+  back = np.outer(
+    [c.dilation for c in convolutions], np.arange(kernel_size - 1, 0, -1)
+  ).astype(np.int32)
+  rows = (t - back) % slots * count + np.arange(count, dtype=np.int32)[:, None]
+  # Indexing with brackets would pad a copy of the ring under XLA.
+  taps = tf.gather(
+    tf.reshape(ring, [slots * count, -1, channels]), tf.reshape(rows, [-1])
+  )
+  taps = tf.reshape(taps, [count, kernel_size - 1, -1, channels])
+  taps = tf.transpose(taps, [0, 2, 1, 3])
+  return tf.reshape(taps, [count, -1, (kernel_size - 1) * channels])
+
+
+def written(
+  ring: tf.Tensor, heard: Sequence[tf.Tensor], t: tf.Tensor
+) -> tf.Tensor:
+  """The ring after step t, at which the convolutions heard one `[B, C]` each.
+
+  What `earlier_taps` reads is read before, so that a compiled loop updates the
+  buffer in place.
+  """
+  slot = tf.reshape(t % ring.shape[0], [1, 1])
+  return tf.tensor_scatter_nd_update(ring, slot, tf.stack(heard)[None])

@@ -7,7 +7,7 @@ One stack serves every network here. It is a function
 of a chunk of any length. Its state is the part of the past that it can see:
 zeros at the beginning of a recording, carried from chunk to chunk when
 streaming. Training is one long chunk; generation, one sample at a time, keeps
-the same state in ring buffers while its loop runs (`DilatedStack.step`).
+the same state in a ring buffer while its loop runs (`DilatedStack.step`).
 """
 
 from collections.abc import Sequence
@@ -19,15 +19,22 @@ import tensorflow as tf
 from wavenet_tf.configuration.choices import FLOAT32, GATED
 from wavenet_tf.configuration.keras_saving import registered
 from wavenet_tf.networks import convolution, recomputation
-from wavenet_tf.networks.blocks import BlockWeights, GatedResidualBlock
+from wavenet_tf.networks.blocks import GatedResidualBlock
 from wavenet_tf.networks.conditioning.conditioning import Encoded
 
 
 class StackOutput(NamedTuple):
-  """What a stack returns for a chunk of T samples."""
+  """What a stack returns for a chunk of T samples, or for a step."""
 
   output: tf.Tensor  # gates of all blocks [B, T, layers * G], or [B, T, R]
-  state: tuple  # one [B, (k - 1) d, R] per block
+  state: tuple | tf.Tensor  # one [B, (k - 1) d, R] per block, or a ring
+
+
+class StackWeights(NamedTuple):
+  """What `step` multiplies by."""
+
+  earlier: tf.Tensor  # [layers, (k - 1) R, width], of all taps but the newest
+  blocks: tuple  # one `BlockWeights` per block
 
 
 @registered
@@ -113,7 +120,12 @@ class DilatedStack(keras.layers.Layer):
       told = self._of(i, bias)
       return recomputation.run(block, compute, x, local, told, state)
 
-    return self._run(run, x, state)
+    gates, updated = [], []
+    for i, past in enumerate(state):
+      x, z, past = run(i, x, past)
+      gates.append(z)
+      updated.append(past)
+    return StackOutput(self._output(gates, x), tuple(updated))
 
   def project(
     self, conditioning: Encoded, time_axis: int = 1
@@ -145,41 +157,54 @@ class DilatedStack(keras.layers.Layer):
       local, tf.concat(kernels, -1)[-local.shape[-1] :]
     )
 
-  def step_weights(self) -> tuple[BlockWeights, ...]:
+  def step_weights(self) -> StackWeights:
     """Of all blocks, for `step`; a loop should read them once."""
-    return tuple(block.step_weights() for block in self.blocks)
+    earlier = [
+      b.convolution.kernels()[0][: -self.residual_channels] for b in self.blocks
+    ]
+    return StackWeights(
+      tf.stack(earlier), tuple(block.step_weights() for block in self.blocks)
+    )
 
   def step(
     self,
-    weights: tuple[BlockWeights, ...],
+    weights: StackWeights,
     x: tf.Tensor,
     conditioning: tf.Tensor | None,
-    rings: tuple,
+    ring: tf.Tensor,
     t: tf.Tensor,
   ) -> StackOutput:
     """One sample: x `[B, R]`, conditioning `[B, layers * width]` or None.
 
+    What all blocks hear of the past is known before the first of them is
+    computed: it is read at once, multiplied in one product, and written at
+    once. A device that waits for each launch waits for few of them.
+
     Returns:
-      The output `[B, .]` and the rings as its state.
+      The output `[B, .]` and the ring as its state.
     """
-    slots = convolution.ring_slots([b.convolution for b in self.blocks], t)
-    told = [None] * len(slots)
+    earlier = convolution.earlier_taps(ring, self.convolutions, t)
+    earlier = tf.cast(earlier, weights.earlier.dtype)
+    told = tf.cast(tf.matmul(earlier, weights.earlier), tf.float32)
     if conditioning is not None:
-      told = tf.split(conditioning, len(slots), -1)
-
-    def run(i, x, ring):
-      return self.blocks[i].step(weights[i], x, told[i], ring, slots[i])
-
-    return self._run(run, x, rings)
-
-  def _run(self, run_block, x, states):
-    gates, updated = [], []
-    for i, state in enumerate(states):
-      x, z, state = run_block(i, x, state)
+      rows = tf.reshape(conditioning, [-1, len(self.blocks), self.width])
+      told += tf.transpose(rows, [1, 0, 2])
+    heard, gates = [], []
+    for block, own, beside in zip(
+      self.blocks, weights.blocks, tf.unstack(told)
+    ):
+      heard.append(x)
+      x, z = block.step(own, x, beside)
       gates.append(z)
-      updated.append(state)
-    output = tf.concat(gates, -1) if self.returns_gates else x
-    return StackOutput(output, tuple(updated))
+    ring = convolution.written(ring, heard, t)
+    return StackOutput(self._output(gates, x), ring)
+
+  @property
+  def convolutions(self) -> list[convolution.CausalConvolution]:
+    return [block.convolution for block in self.blocks]
+
+  def _output(self, gates, x):
+    return tf.concat(gates, -1) if self.returns_gates else x
 
   def _bias(self, conditioning, time_axis=1):
     """U h of all blocks, `[B, 1, layers * width]`, or None."""
