@@ -13,7 +13,7 @@ from wavenet_tf.networks import convolution
 class BlockWeights(NamedTuple):
   """What `step` of a block multiplies by."""
 
-  newest: convolution.Affine  # Of the convolution's newest tap.
+  convolution: convolution.Affine
   projection: convolution.Affine | tuple  # () where there is none.
 
 
@@ -109,21 +109,20 @@ class GatedResidualBlock(keras.layers.Layer):
 
   def step_weights(self) -> BlockWeights:
     """For `step`; a loop should read them once."""
-    kernel, bias = self.convolution.step_weights()
     return BlockWeights(
-      convolution.Affine(kernel[-self.residual_channels :], bias),
+      self.convolution.step_weights(),
       convolution.Affine.of(self.projection) if self.projection else (),
     )
 
   def step(
-    self, weights: BlockWeights, x: tf.Tensor, told: tf.Tensor
+    self, weights: BlockWeights, earlier, x: tf.Tensor, told: tf.Tensor
   ) -> tuple[tf.Tensor, tf.Tensor]:
     """One sample of `call`: x `[B, R]` -> output `[B, R]`, z `[B, G]`.
 
     What does not depend on x is `told`, `[B, width]`: the earlier taps of the
     convolution, V y + U h.
     """
-    z = self._activate(weights.newest(x), told)
+    z = self._activate(weights.convolution(tf.concat([*earlier, x], -1)), told)
     if weights.projection:
       x += weights.projection(z)
     return x, z

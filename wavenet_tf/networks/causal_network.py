@@ -27,7 +27,7 @@ class NetworkRings(NamedTuple):
   """`NetworkState` while a generation loop runs."""
 
   entrance: tf.Tensor  # [B, k - 1, C]
-  stack: tf.Tensor  # [slots, layers, B, R], see `convolution.ring_from_states`
+  stack: tuple  # of `convolution.Rings`
 
 
 class NetworkWeights(NamedTuple):
@@ -198,6 +198,10 @@ class CausalNetwork(keras.layers.Layer):
       y = layer(tf.nn.relu(y) if i or self.skip is None else y)
     return y, NetworkRings(entrance, output.state)
 
+  def rings_from_state(self, state: NetworkState) -> NetworkRings:
+    """The state of a chunk, ready for steps t = 0, 1, ..."""
+    return NetworkRings(state.entrance, self.stack.rings.of(state.stack))
+
   def state_from_rings(
     self, previous: tf.Tensor, rings: NetworkRings, t: tf.Tensor
   ) -> NetworkState:
@@ -205,7 +209,7 @@ class CausalNetwork(keras.layers.Layer):
     return NetworkState(
       previous[:, None],
       rings.entrance,
-      convolution.states_from_ring(rings.stack, self.stack.convolutions, t),
+      self.stack.rings.states(rings.stack, t),
     )
 
   def head(self, y: tf.Tensor) -> tf.Tensor:
@@ -233,7 +237,7 @@ def conditioned_rings(
   return ConditionedRings(
     net.step_weights(),
     () if projected is None else (projected,),
-    rings_from_state(state),
+    net.rings_from_state(state),
   )
 
 
@@ -247,8 +251,3 @@ def conditioned_step(
     now = projected[:, 0] if single else tf.gather(projected, t, axis=1)
   parameters, rings = net.step(state.weights, previous, now, state.rings, t)
   return parameters, state._replace(rings=rings)
-
-
-def rings_from_state(state: NetworkState) -> NetworkRings:
-  """The state of a chunk, ready for steps t = 0, 1, ..."""
-  return NetworkRings(state.entrance, convolution.ring_from_states(state.stack))

@@ -159,19 +159,14 @@ class DilatedStack(keras.layers.Layer):
 
   def step_weights(self) -> StackWeights:
     """Of all blocks, for `step`; a loop should read them once."""
-    earlier = [
-      b.convolution.kernels()[0][: -self.residual_channels] for b in self.blocks
-    ]
-    return StackWeights(
-      tf.stack(earlier), tuple(block.step_weights() for block in self.blocks)
-    )
+    return tuple(block.step_weights() for block in self.blocks)
 
   def step(
     self,
     weights: StackWeights,
     x: tf.Tensor,
     conditioning: tf.Tensor | None,
-    ring: tf.Tensor,
+    rings: tuple,
     t: tf.Tensor,
   ) -> StackOutput:
     """One sample: x `[B, R]`, conditioning `[B, layers * width]` or None.
@@ -183,25 +178,22 @@ class DilatedStack(keras.layers.Layer):
     Returns:
       The output `[B, .]` and the ring as its state.
     """
-    earlier = convolution.earlier_taps(ring, self.convolutions, t)
-    earlier = tf.cast(earlier, weights.earlier.dtype)
-    told = tf.cast(tf.matmul(earlier, weights.earlier), tf.float32)
+    buffers = self.rings.written(rings, t)
+    earlier = self.rings.earlier(buffers, t)
+    told = [None] * len(self.blocks)
     if conditioning is not None:
-      rows = tf.reshape(conditioning, [-1, len(self.blocks), self.width])
-      told += tf.transpose(rows, [1, 0, 2])
+      told = tf.split(conditioning, len(self.blocks), -1)
     heard, gates = [], []
-    for block, own, beside in zip(
-      self.blocks, weights.blocks, tf.unstack(told)
-    ):
+    for block, own, taps, beside in zip(self.blocks, weights, earlier, told):
       heard.append(x)
-      x, z = block.step(own, x, beside)
+      x, z = block.step(own, taps, x, beside)
       gates.append(z)
-    ring = convolution.written(ring, heard, t)
-    return StackOutput(self._output(gates, x), ring)
+    return StackOutput(self._output(gates, x), self.rings.after(buffers, heard))
 
   @property
-  def convolutions(self) -> list[convolution.CausalConvolution]:
-    return [block.convolution for block in self.blocks]
+  def rings(self) -> convolution.Rings:
+    """Of the blocks, while a loop takes steps."""
+    return convolution.Rings([block.convolution for block in self.blocks])
 
   def _output(self, gates, x):
     return tf.concat(gates, -1) if self.returns_gates else x

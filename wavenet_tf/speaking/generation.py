@@ -141,7 +141,7 @@ class Generator(ChunkwiseSpeaker):
     steps = _Steps(teacher, encoded, noise, self._sampling)
     carry = _Carry(
       past.network.previous[:, 0],
-      causal_network.rings_from_state(past.network),
+      teacher.network.rings_from_state(past.network),
       tf.zeros([samples, batch]),
     )
     if not teacher.context:
@@ -188,7 +188,7 @@ class Generator(ChunkwiseSpeaker):
     j, carry, frame, rings = tf.while_loop(
       lambda j, *_: j < samples // pool,
       one_frame,
-      (0, carry, state.previous[:, 0], causal_network.rings_from_state(state)),
+      (0, carry, state.previous[:, 0], context.network.rings_from_state(state)),
       maximum_iterations=samples // pool,
     )
     return carry, context.network.state_from_rings(frame, rings, j)
