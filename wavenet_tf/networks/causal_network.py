@@ -11,8 +11,9 @@ import tensorflow as tf
 
 from wavenet_tf.configuration.choices import FLOAT32, GATED
 from wavenet_tf.configuration.keras_saving import registered
-from wavenet_tf.networks import convolution, dilated_stack
 from wavenet_tf.networks.conditioning.conditioning import Encoded
+from wavenet_tf.networks.stack import convolution
+from wavenet_tf.networks.stack.dilated_stack import DilatedStack
 
 
 class NetworkState(NamedTuple):
@@ -27,14 +28,14 @@ class NetworkRings(NamedTuple):
   """`NetworkState` while a generation loop runs."""
 
   entrance: tf.Tensor  # [B, k - 1, C]
-  stack: tuple  # of `convolution.Rings`
+  stack: tuple  # of `rings.Ring`
 
 
 class NetworkWeights(NamedTuple):
   """What `step` multiplies by; a loop reads it once."""
 
   entrance: convolution.Affine
-  stack: dilated_stack.StackWeights
+  stack: tuple  # one `blocks.BlockWeights` per block
   head: tuple  # of `Affine`, the last being the output layer
 
 
@@ -90,7 +91,7 @@ class CausalNetwork(keras.layers.Layer):
         stddev=input_gain / kernel_size**0.5
       ),
     )
-    self.stack = dilated_stack.DilatedStack(
+    self.stack = DilatedStack(
       dilations,
       residual_channels,
       gate_channels,

@@ -1,7 +1,7 @@
 """Cached autoregressive generation, in chunks of one length, compiled once.
 
-Within a chunk a loop takes one step per sample with the past of all layers in
-a ring buffer, so the cost of a sample is that of one layer after the other and
+Within a chunk a loop takes one step per sample with the pasts of all layers in
+ring buffers, so the cost of a sample is that of one layer after the other and
 does not grow with the receptive field (1611.09482). Between chunks the state
 is the same that a forward pass over a chunk takes and returns.
 """

@@ -7,7 +7,7 @@ One stack serves every network here. It is a function
 of a chunk of any length. Its state is the part of the past that it can see:
 zeros at the beginning of a recording, carried from chunk to chunk when
 streaming. Training is one long chunk; generation, one sample at a time, keeps
-the same state in a ring buffer while its loop runs (`DilatedStack.step`).
+the same state in ring buffers while its loop runs (`DilatedStack.step`).
 """
 
 from collections.abc import Sequence
@@ -18,23 +18,17 @@ import tensorflow as tf
 
 from wavenet_tf.configuration.choices import FLOAT32, GATED
 from wavenet_tf.configuration.keras_saving import registered
-from wavenet_tf.networks import convolution, recomputation
-from wavenet_tf.networks.blocks import GatedResidualBlock
 from wavenet_tf.networks.conditioning.conditioning import Encoded
+from wavenet_tf.networks.stack import convolution, recomputation
+from wavenet_tf.networks.stack.blocks import BlockWeights, GatedResidualBlock
+from wavenet_tf.networks.stack.rings import Rings
 
 
 class StackOutput(NamedTuple):
   """What a stack returns for a chunk of T samples, or for a step."""
 
   output: tf.Tensor  # gates of all blocks [B, T, layers * G], or [B, T, R]
-  state: tuple | tf.Tensor  # one [B, (k - 1) d, R] per block, or a ring
-
-
-class StackWeights(NamedTuple):
-  """What `step` multiplies by."""
-
-  earlier: tf.Tensor  # [layers, (k - 1) R, width], of all taps but the newest
-  blocks: tuple  # one `BlockWeights` per block
+  state: tuple  # one [B, (k - 1) d, R] per block, or `rings.Ring`s
 
 
 @registered
@@ -157,13 +151,13 @@ class DilatedStack(keras.layers.Layer):
       local, tf.concat(kernels, -1)[-local.shape[-1] :]
     )
 
-  def step_weights(self) -> StackWeights:
+  def step_weights(self) -> tuple[BlockWeights, ...]:
     """Of all blocks, for `step`; a loop should read them once."""
     return tuple(block.step_weights() for block in self.blocks)
 
   def step(
     self,
-    weights: StackWeights,
+    weights: tuple[BlockWeights, ...],
     x: tf.Tensor,
     conditioning: tf.Tensor | None,
     rings: tuple,
@@ -171,15 +165,10 @@ class DilatedStack(keras.layers.Layer):
   ) -> StackOutput:
     """One sample: x `[B, R]`, conditioning `[B, layers * width]` or None.
 
-    What all blocks hear of the past is known before the first of them is
-    computed: it is read at once, multiplied in one product, and written at
-    once. A device that waits for each launch waits for few of them.
-
     Returns:
-      The output `[B, .]` and the ring as its state.
+      The output `[B, .]` and the rings as its state.
     """
-    buffers = self.rings.written(rings, t)
-    earlier = self.rings.earlier(buffers, t)
+    rings, earlier = self.rings.read(rings, t)
     told = [None] * len(self.blocks)
     if conditioning is not None:
       told = tf.split(conditioning, len(self.blocks), -1)
@@ -188,12 +177,12 @@ class DilatedStack(keras.layers.Layer):
       heard.append(x)
       x, z = block.step(own, taps, x, beside)
       gates.append(z)
-    return StackOutput(self._output(gates, x), self.rings.after(buffers, heard))
+    return StackOutput(self._output(gates, x), self.rings.hear(rings, heard))
 
   @property
-  def rings(self) -> convolution.Rings:
+  def rings(self) -> Rings:
     """Of the blocks, while a loop takes steps."""
-    return convolution.Rings([block.convolution for block in self.blocks])
+    return Rings([block.convolution for block in self.blocks])
 
   def _output(self, gates, x):
     return tf.concat(gates, -1) if self.returns_gates else x

@@ -1,18 +1,12 @@
 """Dilated causal convolution: over chunks, and sample by sample."""
 
-import collections
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from wavenet_tf.configuration.choices import FLOAT32
 from wavenet_tf.configuration.keras_saving import registered
-
-# Rings that are not longer share their buffer.
-_SHORT_PAST_SAMPLES = 64
 
 
 @registered
@@ -154,7 +148,7 @@ class CausalConvolution(keras.layers.Layer):
   def step(
     self, weights: 'Affine', x: tf.Tensor, state: tf.Tensor
   ) -> tuple[tf.Tensor, tf.Tensor]:
-    """One sample of `call`; for a short past, all of which is moved on.
+    """One sample of `call`, which moves the whole past on: for a short one.
 
     Args:
       weights: from `step_weights`.
@@ -216,107 +210,3 @@ def within(x: tf.Tensor, start: int | tf.Tensor, length: int) -> tf.Tensor:
 def multiply(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
   """X `[..., n]` times the kernel `[n, m]`, in its type -> float32."""
   return tf.cast(tf.tensordot(tf.cast(x, kernel.dtype), kernel, 1), tf.float32)
-
-
-class Ring(NamedTuple):
-  """The pasts of some convolutions before step t.
-
-  Attributes:
-    buffer: `[slots, convolutions, B, C]`; slot i mod slots is for what they
-      heard at step i, before t - 1.
-    newest: `[convolutions, B, C]`, at step t - 1.
-  """
-
-  buffer: tf.Tensor
-  newest: tf.Tensor
-
-
-class Rings:
-  """The pasts of convolutions in few ring buffers, for steps t = 0, 1, ...
-
-  Those of convolutions with equally long pasts are side by side in one buffer,
-  and all short ones in another, so that a step writes few times: a device
-  waits for each write.
-
-  Args:
-    convolutions: of one kernel size.
-  """
-
-  def __init__(self, convolutions: Sequence[CausalConvolution]):
-    self._convolutions = convolutions
-    # Slots of a ring -> its convolutions.
-    self._members = collections.defaultdict(list)
-    for i, convolution in enumerate(convolutions):
-      slots = max(convolution.history_samples, _SHORT_PAST_SAMPLES)
-      self._members[slots].append(i)
-
-  def of(self, states: Sequence[tf.Tensor]) -> tuple[Ring, ...]:
-    """From states `[B, n, C]`, before step 0."""
-    found = []
-    for slots, members in self._members.items():
-      buffer = tf.stack([_filled_up(states[i], slots) for i in members], 1)
-      found.append(Ring(buffer, buffer[-1]))
-    return tuple(found)
-
-  def states(self, rings: Sequence[Ring], t: tf.Tensor) -> tuple:
-    """Inverse of `of` before step t."""
-    found = {}
-    for buffer, (slots, members) in zip(
-      self.written(rings, t), self._members.items()
-    ):
-      past = tf.roll(buffer, -t, 0)
-      for place, i in enumerate(members):
-        first = slots - self._convolutions[i].history_samples
-        found[i] = tf.transpose(past[first:, place], [1, 0, 2])
-    return tuple(found[i] for i in range(len(found)))
-
-  def written(self, rings: Sequence[Ring], t: tf.Tensor) -> list[tf.Tensor]:
-    """Their buffers with all that was heard before step t.
-
-    What step t hears is written with the next one, before that reads: so a
-    compiled loop updates a buffer in place.
-    """
-    return [
-      tf.tensor_scatter_nd_update(
-        buffer, [[(t - 1) % buffer.shape[0]]], newest[None]
-      )
-      for buffer, newest in rings
-    ]
-
-  def earlier(
-    self, buffers: Sequence[tf.Tensor], t: tf.Tensor
-  ) -> list[list[tf.Tensor]]:
-    """Of each convolution, what is under its taps but the newest, `[B, C]`."""
-    found = {}
-    for buffer, members in zip(buffers, self._members.values()):
-      slots, count, _, channels = buffer.shape
-      rows = tf.reshape(buffer, [slots * count, -1, channels])
-      # For all at once: plain operations on scalars cost what it takes to call
-      # them.
-      at = (t - self._back(members)) % slots * count
-      at += np.arange(count, dtype=np.int32)[:, None]
-      for i, row in zip(members, tf.unstack(at)):
-        # Indexing with brackets would pad a copy of the ring under XLA.
-        found[i] = [tf.gather(rows, tap) for tap in tf.unstack(row)]
-    return [found[i] for i in range(len(found))]
-
-  def after(
-    self, buffers: Sequence[tf.Tensor], heard: Sequence[tf.Tensor]
-  ) -> tuple[Ring, ...]:
-    """After a step at which the convolutions heard one `[B, C]` each."""
-    return tuple(
-      Ring(buffer, tf.stack([heard[i] for i in members]))
-      for buffer, members in zip(buffers, self._members.values())
-    )
-
-  def _back(self, members):
-    """Samples between taps and the newest, int32 `[members, k - 1]`."""
-    dilations = [self._convolutions[i].dilation for i in members]
-    taps = np.arange(self._convolutions[0].kernel_size - 1, 0, -1)
-    return np.outer(dilations, taps).astype(np.int32)
-
-
-def _filled_up(state, slots):
-  """State `[B, n, C]` -> `[slots, B, C]`; x_{-1} belongs into the last slot."""
-  past = tf.transpose(state, [1, 0, 2])
-  return tf.pad(past, [[slots - past.shape[0], 0], [0, 0], [0, 0]])
