@@ -7,9 +7,10 @@ import tensorflow as tf
 from tests.support.miniature import randomize
 from tests.support.references import convolution_reference
 from wavenet_tf.configuration.choices import PRODUCT_DTYPES
-from wavenet_tf.networks import blocks, causal_network
+from wavenet_tf.networks import causal_network
 from wavenet_tf.networks.conditioning.conditioning import Encoded, UNCONDITIONED
-from wavenet_tf.networks.dilated_stack import DilatedStack
+from wavenet_tf.networks.stack import blocks
+from wavenet_tf.networks.stack.dilated_stack import DilatedStack
 
 
 def build_stack(returns_gates, product_dtype='float32'):

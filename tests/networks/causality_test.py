@@ -25,12 +25,13 @@ from tests.support.variants import LINGUISTIC, OUTPUTS, PITCH
 from wavenet_tf.configuration import presets
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
 from wavenet_tf.configuration.networks import TeacherConfig
-from wavenet_tf.networks import causal_network, convolution
+from wavenet_tf.networks import causal_network
 from wavenet_tf.networks.conditioning.conditioning import (
   Conditioning,
   UNCONDITIONED,
 )
-from wavenet_tf.networks.dilated_stack import DilatedStack
+from wavenet_tf.networks.stack import convolution
+from wavenet_tf.networks.stack.dilated_stack import DilatedStack
 
 pytestmark = pytest.mark.medium
 

@@ -28,16 +28,12 @@ from tests.support.variants import (
   SPEAKER,
 )
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
-from wavenet_tf.networks import (
-  blocks,
-  causal_network,
-  context,
-  convolution,
-)
+from wavenet_tf.networks import causal_network, context
 from wavenet_tf.networks.classifier import Classifier
 from wavenet_tf.networks.conditioning import pitch, upsampling
 from wavenet_tf.networks.conditioning.conditioning import Conditioning, Encoded
-from wavenet_tf.networks.dilated_stack import DilatedStack
+from wavenet_tf.networks.stack import blocks, convolution
+from wavenet_tf.networks.stack.dilated_stack import DilatedStack
 from wavenet_tf.networks.student import Student
 from wavenet_tf.networks.teacher import Teacher
 

@@ -11,9 +11,9 @@ import tensorflow as tf
 
 from wavenet_tf.configuration.choices import FLOAT32, GATED
 from wavenet_tf.configuration.keras_saving import registered
-from wavenet_tf.networks import convolution
 from wavenet_tf.networks.conditioning.conditioning import Encoded
-from wavenet_tf.networks.dilated_stack import DilatedStack
+from wavenet_tf.networks.stack import convolution
+from wavenet_tf.networks.stack.dilated_stack import DilatedStack
 
 
 class NetworkState(NamedTuple):
@@ -25,10 +25,10 @@ class NetworkState(NamedTuple):
 
 
 class NetworkRings(NamedTuple):
-  """`NetworkState` as ring buffers, while a generation loop runs."""
+  """`NetworkState` while a generation loop runs."""
 
-  entrance: tf.Tensor  # [k, B, C]
-  stack: tuple  # one [(k - 1) d + 1, B, R] per block
+  entrance: tf.Tensor  # [B, k - 1, C]
+  stack: tuple  # of `rings.Ring`
 
 
 class NetworkWeights(NamedTuple):
@@ -192,15 +192,26 @@ class CausalNetwork(keras.layers.Layer):
     Returns:
       Parameters `[B, P]` of the sample at t, and the updated rings.
     """
-    (slots,) = convolution.ring_slots([self.entrance], t)
-    x, entrance = self.entrance.step(
-      weights.entrance, previous, rings.entrance, slots
-    )
+    x, entrance = self.entrance.step(weights.entrance, previous, rings.entrance)
     output = self.stack.step(weights.stack, x, conditioning, rings.stack, t)
     y = output.output
     for i, layer in enumerate(weights.head):
       y = layer(tf.nn.relu(y) if i or self.skip is None else y)
     return y, NetworkRings(entrance, output.state)
+
+  def rings_from_state(self, state: NetworkState) -> NetworkRings:
+    """The state of a chunk, ready for steps t = 0, 1, ..."""
+    return NetworkRings(state.entrance, self.stack.rings.of(state.stack))
+
+  def state_from_rings(
+    self, previous: tf.Tensor, rings: NetworkRings, t: tf.Tensor
+  ) -> NetworkState:
+    """Inverse of `rings_from_state` after t steps; `previous` is x_{t-1}."""
+    return NetworkState(
+      previous[:, None],
+      rings.entrance,
+      self.stack.rings.states(rings.stack, t),
+    )
 
   def head(self, y: tf.Tensor) -> tf.Tensor:
     """Parameters `[..., P]` from what `before_head` returns."""
@@ -227,7 +238,7 @@ def conditioned_rings(
   return ConditionedRings(
     net.step_weights(),
     () if projected is None else (projected,),
-    rings_from_state(state),
+    net.rings_from_state(state),
   )
 
 
@@ -241,22 +252,3 @@ def conditioned_step(
     now = projected[:, 0] if single else tf.gather(projected, t, axis=1)
   parameters, rings = net.step(state.weights, previous, now, state.rings, t)
   return parameters, state._replace(rings=rings)
-
-
-def rings_from_state(state: NetworkState) -> NetworkRings:
-  """The state of a chunk, ready for steps t = 0, 1, ..."""
-  return NetworkRings(
-    convolution.ring_from_state(state.entrance),
-    tuple(map(convolution.ring_from_state, state.stack)),
-  )
-
-
-def state_from_rings(
-  previous: tf.Tensor, rings: NetworkRings, t: tf.Tensor
-) -> NetworkState:
-  """Inverse of `rings_from_state` after t steps; `previous` is x_{t-1}."""
-  return NetworkState(
-    previous[:, None],
-    convolution.state_from_ring(rings.entrance, t),
-    tuple(convolution.state_from_ring(ring, t) for ring in rings.stack),
-  )

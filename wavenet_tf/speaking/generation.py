@@ -1,7 +1,7 @@
 """Cached autoregressive generation, in chunks of one length, compiled once.
 
-Within a chunk a loop takes one step per sample with every layer's past in a
-ring buffer, so the cost of a sample is that of one layer after the other and
+Within a chunk a loop takes one step per sample with the pasts of all layers in
+ring buffers, so the cost of a sample is that of one layer after the other and
 does not grow with the receptive field (1611.09482). Between chunks the state
 is the same that a forward pass over a chunk takes and returns.
 """
@@ -141,7 +141,7 @@ class Generator(ChunkwiseSpeaker):
     steps = _Steps(teacher, encoded, noise, self._sampling)
     carry = _Carry(
       past.network.previous[:, 0],
-      causal_network.rings_from_state(past.network),
+      teacher.network.rings_from_state(past.network),
       tf.zeros([samples, batch]),
     )
     if not teacher.context:
@@ -152,7 +152,7 @@ class Generator(ChunkwiseSpeaker):
         steps, samples, carry, past.context
       )
     past = TeacherState(
-      causal_network.state_from_rings(carry.previous, carry.rings, samples),
+      teacher.network.state_from_rings(carry.previous, carry.rings, samples),
       context_state,
     )
     preemphasis = self._config.audio.preemphasis
@@ -188,10 +188,10 @@ class Generator(ChunkwiseSpeaker):
     j, carry, frame, rings = tf.while_loop(
       lambda j, *_: j < samples // pool,
       one_frame,
-      (0, carry, state.previous[:, 0], causal_network.rings_from_state(state)),
+      (0, carry, state.previous[:, 0], context.network.rings_from_state(state)),
       maximum_iterations=samples // pool,
     )
-    return carry, causal_network.state_from_rings(frame, rings, j)
+    return carry, context.network.state_from_rings(frame, rings, j)
 
 
 class _Carry(NamedTuple):

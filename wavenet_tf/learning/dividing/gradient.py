@@ -10,7 +10,7 @@ import tensorflow as tf
 from wavenet_tf.configuration.learning import TrainingConfig
 from wavenet_tf.learning.dividing import parts
 from wavenet_tf.learning.dividing.replicas import Replicas
-from wavenet_tf.networks.recomputation import recomputation
+from wavenet_tf.networks.stack.recomputation import recomputation
 from wavenet_tf.networks.weights import WeightVector
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from wavenet_tf.configuration.config import Config
-from wavenet_tf.networks import dilated_stack
 from wavenet_tf.networks.conditioning.conditioning import (
   Conditioning,
   UNCONDITIONED,
 )
+from wavenet_tf.networks.stack import dilated_stack
 from wavenet_tf.networks.teacher import Teacher
 
 # Layers of a cycle that are drawn, as in figs. 2 and 3 of 1609.03499.

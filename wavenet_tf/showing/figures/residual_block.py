@@ -6,7 +6,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from wavenet_tf.networks import blocks
+from wavenet_tf.networks.stack import blocks
 from wavenet_tf.networks.teacher import Teacher
 
 

@@ -18,16 +18,17 @@ import tensorflow as tf
 
 from wavenet_tf.configuration.choices import FLOAT32, GATED
 from wavenet_tf.configuration.keras_saving import registered
-from wavenet_tf.networks import convolution, recomputation
-from wavenet_tf.networks.blocks import BlockWeights, GatedResidualBlock
 from wavenet_tf.networks.conditioning.conditioning import Encoded
+from wavenet_tf.networks.stack import convolution, recomputation
+from wavenet_tf.networks.stack.blocks import BlockWeights, GatedResidualBlock
+from wavenet_tf.networks.stack.rings import Rings
 
 
 class StackOutput(NamedTuple):
-  """What a stack returns for a chunk of T samples."""
+  """What a stack returns for a chunk of T samples, or for a step."""
 
   output: tf.Tensor  # gates of all blocks [B, T, layers * G], or [B, T, R]
-  state: tuple  # one [B, (k - 1) d, R] per block
+  state: tuple  # one [B, (k - 1) d, R] per block, or `rings.Ring`s
 
 
 @registered
@@ -113,7 +114,12 @@ class DilatedStack(keras.layers.Layer):
       told = self._of(i, bias)
       return recomputation.run(block, compute, x, local, told, state)
 
-    return self._run(run, x, state)
+    gates, updated = [], []
+    for i, past in enumerate(state):
+      x, z, past = run(i, x, past)
+      gates.append(z)
+      updated.append(past)
+    return StackOutput(self._output(gates, x), tuple(updated))
 
   def project(
     self, conditioning: Encoded, time_axis: int = 1
@@ -162,24 +168,24 @@ class DilatedStack(keras.layers.Layer):
     Returns:
       The output `[B, .]` and the rings as its state.
     """
-    slots = convolution.ring_slots([b.convolution for b in self.blocks], t)
-    told = [None] * len(slots)
+    rings, earlier = self.rings.read(rings, t)
+    told = [None] * len(self.blocks)
     if conditioning is not None:
-      told = tf.split(conditioning, len(slots), -1)
-
-    def run(i, x, ring):
-      return self.blocks[i].step(weights[i], x, told[i], ring, slots[i])
-
-    return self._run(run, x, rings)
-
-  def _run(self, run_block, x, states):
-    gates, updated = [], []
-    for i, state in enumerate(states):
-      x, z, state = run_block(i, x, state)
+      told = tf.split(conditioning, len(self.blocks), -1)
+    heard, gates = [], []
+    for block, own, taps, beside in zip(self.blocks, weights, earlier, told):
+      heard.append(x)
+      x, z = block.step(own, taps, x, beside)
       gates.append(z)
-      updated.append(state)
-    output = tf.concat(gates, -1) if self.returns_gates else x
-    return StackOutput(output, tuple(updated))
+    return StackOutput(self._output(gates, x), self.rings.hear(rings, heard))
+
+  @property
+  def rings(self) -> Rings:
+    """Of the blocks, while a loop takes steps."""
+    return Rings([block.convolution for block in self.blocks])
+
+  def _output(self, gates, x):
+    return tf.concat(gates, -1) if self.returns_gates else x
 
   def _bias(self, conditioning, time_axis=1):
     """U h of all blocks, `[B, 1, layers * width]`, or None."""

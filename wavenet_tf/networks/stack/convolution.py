@@ -1,10 +1,8 @@
 """Dilated causal convolution: over chunks, and sample by sample."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from wavenet_tf.configuration.choices import FLOAT32
@@ -148,26 +146,22 @@ class CausalConvolution(keras.layers.Layer):
     return Affine(self.kernels()[0], bias)
 
   def step(
-    self, weights: 'Affine', x: tf.Tensor, ring: tf.Tensor, slots: 'Slots'
+    self, weights: 'Affine', x: tf.Tensor, state: tf.Tensor
   ) -> tuple[tf.Tensor, tf.Tensor]:
-    """One sample of `call`, the past being kept in a ring buffer.
-
-    The sample is written before the oldest one is read, one slot further on,
-    so that a compiled loop updates the buffer in place.
+    """One sample of `call`, which moves the whole past on: for a short one.
 
     Args:
       weights: from `step_weights`.
       x: `[B, C]`, the sample at time t.
-      ring: `[history_samples + 1, B, C]`; slot t mod its length holds x_t.
-      slots: of `ring_slots` at t.
+      state: as in `call`.
 
     Returns:
-      `[B, channels]` and the updated ring.
+      `[B, channels]` and the next state.
     """
-    ring = tf.tensor_scatter_nd_update(ring, slots.newest, tf.expand_dims(x, 0))
-    # Indexing with brackets would pad a copy of the ring under XLA.
-    taps = [tf.gather(ring, slot) for slot in slots.earlier]
-    return weights(tf.concat([*taps, x], -1)), ring
+    extended = tf.concat([state, tf.expand_dims(x, 1)], 1)
+    taps = extended[:, :: self.dilation]
+    width = self.kernel_size * x.shape[-1]
+    return weights(tf.reshape(taps, [-1, width])), extended[:, 1:]
 
 
 class Affine(NamedTuple):
@@ -195,31 +189,6 @@ class Affine(NamedTuple):
     return tf.cast(tf.cast(y, self.bias.dtype) + self.bias, tf.float32)
 
 
-class Slots(NamedTuple):
-  """Where a ring buffer keeps what a step needs."""
-
-  newest: tf.Tensor  # int32 [1, 1], of x_t
-  earlier: Sequence[tf.Tensor]  # int32 scalars, of the taps before, in order
-
-
-def ring_slots(
-  convolutions: Sequence[CausalConvolution], t: tf.Tensor
-) -> list[Slots]:
-  """Of each of these convolutions, which have one kernel size, at step t.
-
-  For all at once: plain operations on scalars cost what it takes to call them.
-  """
-  sizes = np.array([[c.history_samples + 1] for c in convolutions], np.int32)
-  dilations = np.array([[c.dilation] for c in convolutions], np.int32)
-  back = np.arange(convolutions[0].kernel_size - 1, 0, -1, dtype=np.int32)
-  newest = tf.unstack((t % sizes)[:, None])
-  earlier = tf.unstack(tf.reshape((t - dilations * back) % sizes, [-1]))
-  return [
-    Slots(slot, earlier[i * len(back) : (i + 1) * len(back)])
-    for i, slot in enumerate(newest)
-  ]
-
-
 def product_policy(product_dtype: str) -> keras.DTypePolicy:
   """Weights in float32; operands of products as `product_dtype` says."""
   return keras.DTypePolicy(
@@ -241,16 +210,3 @@ def within(x: tf.Tensor, start: int | tf.Tensor, length: int) -> tf.Tensor:
 def multiply(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
   """X `[..., n]` times the kernel `[n, m]`, in its type -> float32."""
   return tf.cast(tf.tensordot(tf.cast(x, kernel.dtype), kernel, 1), tf.float32)
-
-
-def ring_from_state(state: tf.Tensor) -> tf.Tensor:
-  """State `[B, n, C]` -> ring `[n + 1, B, C]` for steps t = 0, 1, ..."""
-  past = tf.transpose(state, [1, 0, 2])
-  # x_{-1} belongs into slot n, x_{-n} into slot 1; slot 0 awaits x_0.
-  return tf.concat([tf.zeros_like(past[:1]), past], 0)
-
-
-def state_from_ring(ring: tf.Tensor, t: tf.Tensor) -> tf.Tensor:
-  """Inverse of `ring_from_state` after t steps."""
-  past = tf.roll(ring, -t, 0)[1:]
-  return tf.transpose(past, [1, 0, 2])

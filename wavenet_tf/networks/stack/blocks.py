@@ -1,5 +1,6 @@
 """Gated residual blocks, of which a dilated stack is made."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import keras
@@ -7,7 +8,7 @@ import tensorflow as tf
 
 from wavenet_tf.configuration.choices import FLOAT32, GATED
 from wavenet_tf.configuration.keras_saving import registered
-from wavenet_tf.networks import convolution
+from wavenet_tf.networks.stack import convolution
 
 
 class BlockWeights(NamedTuple):
@@ -117,22 +118,23 @@ class GatedResidualBlock(keras.layers.Layer):
   def step(
     self,
     weights: BlockWeights,
+    earlier: Sequence[tf.Tensor],
     x: tf.Tensor,
     conditioning: tf.Tensor | None,
-    ring: tf.Tensor,
-    slots: convolution.Slots,
-  ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """One sample of `call`: x `[B, R]`, conditioning V y + U h `[B, width]`.
+  ) -> tuple[tf.Tensor, tf.Tensor]:
+    """One sample of `call`: x `[B, R]` -> output `[B, R]`, z `[B, G]`.
 
-    Ring and slots are as in `CausalConvolution.step`.
+    Args:
+      weights: from `step_weights`.
+      earlier: k - 1 samples `[B, R]` under the other taps, of `rings.Rings`.
+      x: the sample at time t.
+      conditioning: V y + U h, `[B, width]`.
     """
-    activation, ring = self.convolution.step(
-      weights.convolution, x, ring, slots
-    )
-    z = self._activate(activation, conditioning)
+    taps = tf.concat([*earlier, x], -1)
+    z = self._activate(weights.convolution(taps), conditioning)
     if weights.projection:
       x += weights.projection(z)
-    return x, z, ring
+    return x, z
 
   def _activate(self, activation, bias):
     z = self.activate(activation if bias is None else activation + bias)
