@@ -39,6 +39,16 @@ def test_every_combination_is_static_in_32_bits_and_whole(name):
   assert found == teachers + (students if config.student.flow_layers else [])
 
 
+def test_batches_in_parts_and_blocks_computed_again_are_so_too():
+  steps = [
+    (f'{training}__{field}', value)
+    for training in ('train_teacher', 'train_student')
+    for field, value in (('microbatches', 2), ('recompute', True))
+  ]
+  found = refusing_none(short(**dict(steps)))
+  assert {program.name for program in found} == set(names.PROGRAMS)
+
+
 def refusing_none(config):
   for program in programs.of(config):
     module = hlo.export(program)
