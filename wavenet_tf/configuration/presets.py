@@ -98,7 +98,11 @@ def _voice() -> Config:
     train_teacher=_short_training(9000, **crops),
     train_student=_short_training(6000, learning_rate=1e-3, **crops),
     train_classifier=_short_training(4500, **crops),
-    distillation=_spectral((2048, 1024, 512, 256), divergence_from_step=3600),
+    distillation=_spectral(
+      (2048, 1024, 512, 256),
+      divergence_from_step=3600,
+      divergence_weight=0.03,
+    ),
     evaluate=_steady_evaluation(),
   )
 
@@ -117,12 +121,16 @@ def _voice_gpu() -> Config:
     train_student=_short_training(
       24_000, learning_rate=1e-3, clip_norm=10.0, **crops
     ),
-    distillation=_spectral((2048, 1024, 512, 256), divergence_from_step=14_000),
+    distillation=dataclasses.replace(
+      config.distillation, divergence_from_step=14_000
+    ),
   )
 
 
 def _spectral(
-  window_samples: tuple[int, ...], divergence_from_step: int
+  window_samples: tuple[int, ...],
+  divergence_from_step: int,
+  divergence_weight: float = 0.1,
 ) -> DistillationConfig:
   """The multi-resolution STFT loss first, a little divergence later.
 
@@ -130,7 +138,7 @@ def _spectral(
   STFT loss leaves it.
   """
   return DistillationConfig(
-    divergence_weight=0.1,
+    divergence_weight=divergence_weight,
     divergence_from_step=divergence_from_step,
     divergence_ramp_steps=100,
     log_scale_floor_weight=1.0,
