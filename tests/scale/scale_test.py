@@ -37,6 +37,7 @@ FIELDS = {
   'distillation__contrastive_weight': 0.1,
 }
 SECONDS = 300
+GPUS = os.environ.get('CUDA_VISIBLE_DEVICES', '').split(',')
 
 
 @pytest.fixture(scope='module')
@@ -72,8 +73,8 @@ def start(workdir, *flags, **environment):
   )  # fmt: skip
 
 
-def start_workers(workdir, *flags, dies_after=None, other_workdir=None):
-  """Two workers on this machine; the second may die, or see other files."""
+def start_workers(workdir, *flags, dies=1, dies_after=None, other_workdir=None):
+  """Two workers on this machine; one may die, the second see other files."""
   addresses = []
   for _ in range(2):
     with socket.socket() as free:
@@ -83,7 +84,9 @@ def start_workers(workdir, *flags, dies_after=None, other_workdir=None):
     task = {'type': 'worker', 'index': i}
     described = {'cluster': {'worker': addresses}, 'task': task}
     environment = {'TF_CONFIG': json.dumps(described)}
-    if i and dies_after:
+    if len(GPUS) > 1:
+      environment['CUDA_VISIBLE_DEVICES'] = GPUS[i]
+    if i == dies and dies_after:
       environment['DIES_AFTER'] = str(dies_after)
     folder = other_workdir if i and other_workdir else workdir
     yield start(folder, *flags, '--distribute=multi_worker', **environment)
@@ -137,25 +140,44 @@ def assert_same_weights(workdir, alone, model):
 
 
 @pytest.mark.parametrize(
-  'train', [mirrored, on_two_workers_of_which_one_writes]
+  ('train', 'mode'),
+  [
+    (mirrored, TEACHER),
+    (mirrored, STUDENT),
+    (on_two_workers_of_which_one_writes, STUDENT),
+  ],
 )
-def test_several_take_the_steps_of_one(train, workdir, alone):
+def test_several_take_the_steps_of_one(train, mode, workdir, alone):
   """All terms of a student; workers and a teacher are below."""
-  shutil.copytree(alone / 'run' / 'teacher', workdir / 'teacher')
-  train(workdir, STUDENT)
-  assert_same_weights(workdir, alone, 'student')
-  assert len(list((workdir / 'student').glob('events.*'))) == 1
+  model = mode.removeprefix('--mode=train_')
+  if mode == STUDENT:
+    shutil.copytree(alone / 'run' / 'teacher', workdir / 'teacher')
+  train(workdir, mode)
+  assert_same_weights(workdir, alone, model)
+  assert len(list((workdir / model).glob('events.*'))) == 1
 
 
-def test_a_worker_that_dies_ends_all_and_another_number_goes_on(workdir, alone):
+@pytest.mark.parametrize('dies', [0, 1])
+def test_a_worker_that_dies_ends_all_and_another_number_goes_on(
+  dies, workdir, alone
+):
   """Two workers to step 12, from their checkpoint at 10 one process."""
-  chief, other = start_workers(workdir, TEACHER, dies_after=12)
-  [errors] = end([chief], status=1)
+  processes = list(start_workers(workdir, TEACHER, dies=dies, dies_after=12))
+  dead = processes.pop(dies)
+  [errors] = end(processes, status=1)
   assert 'another worker is gone' in errors
   assert 'Traceback' not in errors
-  assert other.wait() == -signal.SIGKILL
+  end([dead], status=-signal.SIGKILL)
   assert checkpoints.newest_step(workdir / 'teacher') == 10
   program.run(workdir, TEACHER)
+  assert_same_weights(workdir, alone, 'teacher')
+
+
+def test_what_one_began_two_finish(workdir, alone):
+  """One process to step 10, from its checkpoint two workers."""
+  end([start(workdir, TEACHER, DIES_AFTER='12')], status=-signal.SIGKILL)
+  assert checkpoints.newest_step(workdir / 'teacher') == 10
+  end(list(start_workers(workdir, TEACHER)))
   assert_same_weights(workdir, alone, 'teacher')
 
 
