@@ -40,21 +40,25 @@ SECONDS = 300
 GPUS = os.environ.get('CUDA_VISIBLE_DEVICES', '').split(',')
 
 
-@pytest.fixture(scope='module')
-def alone(tmp_path_factory):
-  """A run that one process trained."""
-  root = tmp_path_factory.mktemp('alone')
+def trained_alone(root, **fields):
+  """The folder of `run`, and of `prepared`, the same before it was trained."""
   write_corpus(root / 'corpus')
   program.run(
     root / 'run',
     '--mode=prepare',
     f'--data_dir={root / "corpus"}',
-    *program.flags_of_miniature(**FIELDS),
+    *program.flags_of_miniature(**fields),
   )
   shutil.copytree(root / 'run', root / 'prepared')
   for mode in TEACHER, STUDENT:
     program.run(root / 'run', mode)
   return root
+
+
+@pytest.fixture(scope='module')
+def alone(tmp_path_factory):
+  """A run that one process trained."""
+  return trained_alone(tmp_path_factory.mktemp('alone'), **FIELDS)
 
 
 @pytest.fixture
@@ -123,7 +127,8 @@ def on_two_workers_of_which_one_writes(workdir, mode):
   assert files(other) == before
 
 
-def assert_same_weights(workdir, alone, model):
+def distance(workdir, alone, model):
+  """Of weights after all steps, relative to the norm of those of `alone`."""
   ours, theirs = (
     tf.train.load_checkpoint(str(folder / model / f'ckpt-{STEPS}'))
     for folder in (workdir, alone / 'run')
@@ -134,9 +139,13 @@ def assert_same_weights(workdir, alone, model):
     np.concatenate([reader.get_tensor(n).ravel() for n in names])
     for reader in (ours, theirs)
   )
-  difference = np.linalg.norm(a - b) / np.linalg.norm(b)
-  print(f'{model}: weights differ by {difference:.1e} of their norm.')
-  assert difference < 1e-5
+  return np.linalg.norm(a - b) / np.linalg.norm(b)
+
+
+def assert_same_weights(workdir, alone, model):
+  found = distance(workdir, alone, model)
+  print(f'{model}: weights differ by {found:.1e} of their norm.')
+  assert found < 1e-5
 
 
 @pytest.mark.parametrize(
@@ -155,6 +164,20 @@ def test_several_take_the_steps_of_one(train, mode, workdir, alone):
   train(workdir, mode)
   assert_same_weights(workdir, alone, model)
   assert len(list((workdir / model).glob('events.*'))) == 1
+
+
+def test_of_three_flows_devices_round_as_parts_do(tmp_path):
+  """It is rounding that grows: no more than in one process, in parts."""
+  alone = trained_alone(tmp_path, **FIELDS | {'student__flow_layers': (2,) * 3})
+  folders = [tmp_path / name for name in ('devices', 'parts')]
+  for folder in folders:
+    shutil.copytree(alone / 'prepared', folder)
+    shutil.copytree(alone / 'run' / 'teacher', folder / 'teacher')
+  mirrored(folders[0], STUDENT)
+  program.run(folders[1], STUDENT, '--config.train_student.microbatches=2')
+  devices, parts = (distance(f, alone, 'student') for f in folders)
+  print(f'Two devices differ by {devices:.1e}, two parts by {parts:.1e}.')
+  assert devices < 10 * parts
 
 
 @pytest.mark.parametrize('dies', [0, 1])
