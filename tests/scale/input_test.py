@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import os
+import shutil
 import time
 
 import numpy as np
@@ -15,7 +16,9 @@ from data.shards.example import Example, parse
 from data.shards.manifest import make_manifest, read_manifest, write_manifest
 from data.shards.records import record_index, ShardWriter
 from data.shards.splits import TRAIN
+from tests.support import program
 from tests.support.miniature import miniature
+from tests.support.recordings import write_corpus
 from wavenet_tf.configuration.errors import UserError
 
 UTTERANCES, SEED, BATCH = 50, 5, 3
@@ -217,6 +220,24 @@ def test_a_second_worker_would_repeat_batches(prepared):
   with pytest.raises(UserError, match='one worker'):
     for _ in itertools.islice(found, 2000):
       pass
+
+
+def test_training_by_a_service_gives_the_same_weights(tmp_path, uncompiled):
+  """Bit for bit, by the program, with two services that take turns."""
+  write_corpus(tmp_path / 'corpus')
+  ours, theirs = tmp_path / 'ours', tmp_path / 'theirs'
+  program.run(
+    ours,
+    '--mode=prepare',
+    f'--data_dir={tmp_path / "corpus"}',
+    *program.flags_of_miniature(teacher__cycles=1),
+  )
+  shutil.copytree(ours, theirs)
+  running = [Service() for _ in range(2)]
+  services = ','.join(service.address for service in running)
+  program.run(ours, '--mode=train_teacher')
+  program.run(theirs, '--mode=train_teacher', f'--data_service={services}')
+  program.assert_same_variables(ours / 'teacher', theirs / 'teacher')
 
 
 @pytest.mark.parametrize(
