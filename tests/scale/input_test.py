@@ -154,10 +154,13 @@ def test_who_leaves_waits_for_nobody(prepared):
 
 
 @pytest.mark.large
-def test_a_million_utterances_go_on_in_seconds(prepared, tmp_path, capsys):
-  """1,600 shards of 625 by name, all of them one file; the end of an epoch."""
+@pytest.mark.parametrize('shards', [1_600, 50_000])
+def test_a_million_utterances_go_on_in_seconds(
+  shards, prepared, tmp_path, capsys
+):
+  """In shards by name, all of them one file; also at the end of an epoch."""
   config = prepared[0]
-  utterances, shards = 1_000_000, 1_600
+  utterances = 1_000_000
   writer = ShardWriter(tmp_path, TRAIN, shard_megabytes=64)
   levels = np.ones(400, np.int16)
   features = np.zeros([20, config.local_channels], np.float32)
@@ -183,8 +186,9 @@ def test_a_million_utterances_go_on_in_seconds(prepared, tmp_path, capsys):
   manifest, first, last = np.diff(seconds)
   with capsys.disabled():
     print(
-      f'\n{utterances:,} utterances: manifest {manifest:.1f} s, first batch '
-      f'at step 0 {first:.1f} s, at the last of an epoch {last:.1f} s'
+      f'\n{utterances:,} utterances, {shards:,} shards: manifest '
+      f'{manifest:.1f} s, first batch at step 0 {first:.1f} s, at the last of '
+      f'an epoch {last:.1f} s'
     )
   assert last < 30.0
 
