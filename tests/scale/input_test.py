@@ -13,7 +13,12 @@ import tensorflow as tf
 from data.shards.batches import training_batches
 from data.shards.crops import Crops
 from data.shards.example import Example, parse
-from data.shards.manifest import make_manifest, read_manifest, write_manifest
+from data.shards.manifest import (
+  make_manifest,
+  MANIFEST,
+  read_manifest,
+  write_manifest,
+)
 from data.shards.records import record_index, ShardWriter
 from data.shards.splits import TRAIN
 from tests.support import program
@@ -175,6 +180,7 @@ def test_a_million_utterances_go_on_in_seconds(
       shards=written * shards,
     ),
   )
+  size = (tmp_path / MANIFEST).stat().st_size / 2**20
   seconds = [time.perf_counter()]
   manifest = read_manifest(tmp_path, config.audio, verify=False)
   seconds.append(time.perf_counter())
@@ -187,8 +193,8 @@ def test_a_million_utterances_go_on_in_seconds(
   with capsys.disabled():
     print(
       f'\n{utterances:,} utterances, {shards:,} shards: manifest '
-      f'{manifest:.1f} s, first batch at step 0 {first:.1f} s, at the last of '
-      f'an epoch {last:.1f} s'
+      f'of {size:.0f} MiB {manifest:.1f} s, first batch at step 0 '
+      f'{first:.1f} s, at the last of an epoch {last:.1f} s'
     )
   assert last < 30.0
 
