@@ -21,9 +21,11 @@ import numpy as np
 from data.conditioning import inputs
 from data.preparing.runners import Runner
 from data.recordings import decoding
+from data.shards.verification import sha256
 from modes.runs import Run
 from wavenet_tf.configuration.errors import UserError
 from wavenet_tf.configuration.files import write_text
+from wavenet_tf.learning import checkpoints
 from wavenet_tf.signal import quantization
 from wavenet_tf.speaking.generation import Generator
 from wavenet_tf.speaking.synthesis import Synthesizer
@@ -203,10 +205,9 @@ def note_of(output: pathlib.Path) -> pathlib.Path:
 
 def _digest(run, voice, wishes):
   """Of all that the copies depend on beside their recordings."""
-  weights = [
-    (path.name, path.stat().st_size, path.stat().st_mtime_ns)
-    for path in sorted((run.workdir / voice.model).glob('*ckpt*'))
-  ]
+  folder = run.workdir / voice.model
+  newest = sorted(folder.glob(f'ckpt-{checkpoints.newest_step(folder)}.*'))
+  weights = [sha256(path) for path in newest]
   asked = next(iter(wishes.values()))._replace(input=None)
   vector = asked.vector and asked.vector.read_bytes()
   said = repr([run.config, weights, voice, asked, vector])

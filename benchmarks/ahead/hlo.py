@@ -1,6 +1,6 @@
 """A function as XLA gets it from TensorFlow: unoptimised HLO.
 
-Asking for it traces the function and compiles nothing. Parameters are the
+Asking for that traces the function and compiles nothing. Parameters are the
 arguments, then the variables that the function reads; results those of the
 function, then the variables that it changes.
 """
@@ -21,6 +21,15 @@ _DYNAMIC = 'set-dimension-size', 'get-dimension-size'
 
 def export(program: Program) -> hlo_pb2.HloModuleProto:
   """The program as TensorFlow hands it to XLA, on whichever platform."""
+  return hlo_pb2.HloModuleProto.FromString(_at('hlo_serialized', program))
+
+
+def compiled(program: Program) -> str:
+  """The program as XLA compiles it for this machine's CPU, as text."""
+  return _at('optimized_hlo', program)
+
+
+def _at(stage, program):
   flat = tf.nest.flatten(program.arguments)  # With None where nothing is told.
 
   @tf.function(jit_compile=True, autograph=False)
@@ -32,9 +41,7 @@ def export(program: Program) -> hlo_pb2.HloModuleProto:
   ask = flattened.experimental_get_compiler_ir(
     *(tf.TensorSpec(x.shape, x.dtype) for x in flat if x is not None)
   )
-  return hlo_pb2.HloModuleProto.FromString(
-    ask(stage='hlo_serialized', platform_name='CPU')
-  )
+  return ask(stage=stage, platform_name='CPU')
 
 
 def refused(module: hlo_pb2.HloModuleProto) -> list[str]:

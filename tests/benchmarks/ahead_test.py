@@ -6,9 +6,10 @@ import pathlib
 import pytest
 import tensorflow as tf
 
+from benchmarks import temporaries
 from benchmarks.ahead import compiler, hlo, names, programs, table
 from benchmarks.measuring import processes
-from tests.support.miniature import short
+from tests.support.miniature import miniature, short
 from tests.support.variants import COMBINATIONS, LARGE
 from wavenet_tf.configuration.errors import UserError
 
@@ -47,6 +48,26 @@ def test_batches_in_parts_and_blocks_computed_again_are_so_too():
   ]
   found = refusing_none(short(**dict(steps)))
   assert {program.name for program in found} == set(names.PROGRAMS)
+
+
+def test_blocks_computed_again_need_less_memory():
+  """Of a step of layers enough that what they save is most of it."""
+  sizes = {
+    'teacher__cycles': 1,
+    'teacher__layers_per_cycle': 5,
+    'teacher__residual_channels': 32,
+    'teacher__gate_channels': 32,
+    'train_teacher__crop_samples': 4000,
+  }
+  configs = [
+    miniature(**sizes, train_teacher__recompute=recompute)
+    for recompute in (False, True)
+  ]
+  [(_, saved), (_, again)] = temporaries.temporaries(
+    configs, names.TEACHER_STEP
+  )
+  print(f'{saved / 2**20:.1f} MiB, {again / 2**20:.1f} computed again.')
+  assert again < 0.6 * saved
 
 
 def refusing_none(config):

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import os
+import shutil
 import time
 
 import numpy as np
@@ -12,10 +13,17 @@ import tensorflow as tf
 from data.shards.batches import training_batches
 from data.shards.crops import Crops
 from data.shards.example import Example, parse
-from data.shards.manifest import make_manifest, read_manifest, write_manifest
+from data.shards.manifest import (
+  make_manifest,
+  MANIFEST,
+  read_manifest,
+  write_manifest,
+)
 from data.shards.records import record_index, ShardWriter
 from data.shards.splits import TRAIN
+from tests.support import program
 from tests.support.miniature import miniature
+from tests.support.recordings import write_corpus
 from wavenet_tf.configuration.errors import UserError
 
 UTTERANCES, SEED, BATCH = 50, 5, 3
@@ -151,10 +159,13 @@ def test_who_leaves_waits_for_nobody(prepared):
 
 
 @pytest.mark.large
-def test_a_million_utterances_go_on_in_seconds(prepared, tmp_path, capsys):
-  """1,600 shards of 625 by name, all of them one file; the end of an epoch."""
+@pytest.mark.parametrize('shards', [1_600, 50_000])
+def test_a_million_utterances_go_on_in_seconds(
+  shards, prepared, tmp_path, capsys
+):
+  """In shards by name, all of them one file; also at the end of an epoch."""
   config = prepared[0]
-  utterances, shards = 1_000_000, 1_600
+  utterances = 1_000_000
   writer = ShardWriter(tmp_path, TRAIN, shard_megabytes=64)
   levels = np.ones(400, np.int16)
   features = np.zeros([20, config.local_channels], np.float32)
@@ -169,6 +180,7 @@ def test_a_million_utterances_go_on_in_seconds(prepared, tmp_path, capsys):
       shards=written * shards,
     ),
   )
+  size = (tmp_path / MANIFEST).stat().st_size / 2**20
   seconds = [time.perf_counter()]
   manifest = read_manifest(tmp_path, config.audio, verify=False)
   seconds.append(time.perf_counter())
@@ -180,8 +192,9 @@ def test_a_million_utterances_go_on_in_seconds(prepared, tmp_path, capsys):
   manifest, first, last = np.diff(seconds)
   with capsys.disabled():
     print(
-      f'\n{utterances:,} utterances: manifest {manifest:.1f} s, first batch '
-      f'at step 0 {first:.1f} s, at the last of an epoch {last:.1f} s'
+      f'\n{utterances:,} utterances, {shards:,} shards: manifest '
+      f'of {size:.0f} MiB {manifest:.1f} s, first batch at step 0 '
+      f'{first:.1f} s, at the last of an epoch {last:.1f} s'
     )
   assert last < 30.0
 
@@ -217,6 +230,24 @@ def test_a_second_worker_would_repeat_batches(prepared):
   with pytest.raises(UserError, match='one worker'):
     for _ in itertools.islice(found, 2000):
       pass
+
+
+def test_training_by_a_service_gives_the_same_weights(tmp_path, uncompiled):
+  """Bit for bit, by the program, with two services that take turns."""
+  write_corpus(tmp_path / 'corpus')
+  ours, theirs = tmp_path / 'ours', tmp_path / 'theirs'
+  program.run(
+    ours,
+    '--mode=prepare',
+    f'--data_dir={tmp_path / "corpus"}',
+    *program.flags_of_miniature(teacher__cycles=1),
+  )
+  shutil.copytree(ours, theirs)
+  running = [Service() for _ in range(2)]
+  services = ','.join(service.address for service in running)
+  program.run(ours, '--mode=train_teacher')
+  program.run(theirs, '--mode=train_teacher', f'--data_service={services}')
+  program.assert_same_variables(ours / 'teacher', theirs / 'teacher')
 
 
 @pytest.mark.parametrize(

@@ -37,23 +37,28 @@ FIELDS = {
   'distillation__contrastive_weight': 0.1,
 }
 SECONDS = 300
+GPUS = os.environ.get('CUDA_VISIBLE_DEVICES', '').split(',')
 
 
-@pytest.fixture(scope='module')
-def alone(tmp_path_factory):
-  """A run that one process trained."""
-  root = tmp_path_factory.mktemp('alone')
+def trained_alone(root, **fields):
+  """The folder of `run`, and of `prepared`, the same before it was trained."""
   write_corpus(root / 'corpus')
   program.run(
     root / 'run',
     '--mode=prepare',
     f'--data_dir={root / "corpus"}',
-    *program.flags_of_miniature(**FIELDS),
+    *program.flags_of_miniature(**fields),
   )
   shutil.copytree(root / 'run', root / 'prepared')
   for mode in TEACHER, STUDENT:
     program.run(root / 'run', mode)
   return root
+
+
+@pytest.fixture(scope='module')
+def alone(tmp_path_factory):
+  """A run that one process trained."""
+  return trained_alone(tmp_path_factory.mktemp('alone'), **FIELDS)
 
 
 @pytest.fixture
@@ -72,8 +77,8 @@ def start(workdir, *flags, **environment):
   )  # fmt: skip
 
 
-def start_workers(workdir, *flags, dies_after=None, other_workdir=None):
-  """Two workers on this machine; the second may die, or see other files."""
+def start_workers(workdir, *flags, dies=1, dies_after=None, other_workdir=None):
+  """Two workers on this machine; one may die, the second see other files."""
   addresses = []
   for _ in range(2):
     with socket.socket() as free:
@@ -83,7 +88,9 @@ def start_workers(workdir, *flags, dies_after=None, other_workdir=None):
     task = {'type': 'worker', 'index': i}
     described = {'cluster': {'worker': addresses}, 'task': task}
     environment = {'TF_CONFIG': json.dumps(described)}
-    if i and dies_after:
+    if len(GPUS) > 1:
+      environment['CUDA_VISIBLE_DEVICES'] = GPUS[i]
+    if i == dies and dies_after:
       environment['DIES_AFTER'] = str(dies_after)
     folder = other_workdir if i and other_workdir else workdir
     yield start(folder, *flags, '--distribute=multi_worker', **environment)
@@ -120,7 +127,8 @@ def on_two_workers_of_which_one_writes(workdir, mode):
   assert files(other) == before
 
 
-def assert_same_weights(workdir, alone, model):
+def distance(workdir, alone, model):
+  """Of weights after all steps, relative to the norm of those of `alone`."""
   ours, theirs = (
     tf.train.load_checkpoint(str(folder / model / f'ckpt-{STEPS}'))
     for folder in (workdir, alone / 'run')
@@ -131,31 +139,68 @@ def assert_same_weights(workdir, alone, model):
     np.concatenate([reader.get_tensor(n).ravel() for n in names])
     for reader in (ours, theirs)
   )
-  difference = np.linalg.norm(a - b) / np.linalg.norm(b)
-  print(f'{model}: weights differ by {difference:.1e} of their norm.')
-  assert difference < 1e-5
+  return np.linalg.norm(a - b) / np.linalg.norm(b)
+
+
+def assert_same_weights(workdir, alone, model):
+  found = distance(workdir, alone, model)
+  print(f'{model}: weights differ by {found:.1e} of their norm.')
+  assert found < 1e-5
 
 
 @pytest.mark.parametrize(
-  'train', [mirrored, on_two_workers_of_which_one_writes]
+  ('train', 'mode'),
+  [
+    (mirrored, TEACHER),
+    (mirrored, STUDENT),
+    (on_two_workers_of_which_one_writes, STUDENT),
+  ],
 )
-def test_several_take_the_steps_of_one(train, workdir, alone):
+def test_several_take_the_steps_of_one(train, mode, workdir, alone):
   """All terms of a student; workers and a teacher are below."""
-  shutil.copytree(alone / 'run' / 'teacher', workdir / 'teacher')
-  train(workdir, STUDENT)
-  assert_same_weights(workdir, alone, 'student')
-  assert len(list((workdir / 'student').glob('events.*'))) == 1
+  model = mode.removeprefix('--mode=train_')
+  if mode == STUDENT:
+    shutil.copytree(alone / 'run' / 'teacher', workdir / 'teacher')
+  train(workdir, mode)
+  assert_same_weights(workdir, alone, model)
+  assert len(list((workdir / model).glob('events.*'))) == 1
 
 
-def test_a_worker_that_dies_ends_all_and_another_number_goes_on(workdir, alone):
+def test_of_three_flows_devices_round_as_parts_do(tmp_path):
+  """It is rounding that grows: no more than in one process, in parts."""
+  alone = trained_alone(tmp_path, **FIELDS | {'student__flow_layers': (2,) * 3})
+  folders = [tmp_path / name for name in ('devices', 'parts')]
+  for folder in folders:
+    shutil.copytree(alone / 'prepared', folder)
+    shutil.copytree(alone / 'run' / 'teacher', folder / 'teacher')
+  mirrored(folders[0], STUDENT)
+  program.run(folders[1], STUDENT, '--config.train_student.microbatches=2')
+  devices, parts = (distance(f, alone, 'student') for f in folders)
+  print(f'Two devices differ by {devices:.1e}, two parts by {parts:.1e}.')
+  assert devices < 10 * parts
+
+
+@pytest.mark.parametrize('dies', [0, 1])
+def test_a_worker_that_dies_ends_all_and_another_number_goes_on(
+  dies, workdir, alone
+):
   """Two workers to step 12, from their checkpoint at 10 one process."""
-  chief, other = start_workers(workdir, TEACHER, dies_after=12)
-  [errors] = end([chief], status=1)
+  processes = list(start_workers(workdir, TEACHER, dies=dies, dies_after=12))
+  dead = processes.pop(dies)
+  [errors] = end(processes, status=1)
   assert 'another worker is gone' in errors
   assert 'Traceback' not in errors
-  assert other.wait() == -signal.SIGKILL
+  end([dead], status=-signal.SIGKILL)
   assert checkpoints.newest_step(workdir / 'teacher') == 10
   program.run(workdir, TEACHER)
+  assert_same_weights(workdir, alone, 'teacher')
+
+
+def test_what_one_began_two_finish(workdir, alone):
+  """One process to step 10, from its checkpoint two workers."""
+  end([start(workdir, TEACHER, DIES_AFTER='12')], status=-signal.SIGKILL)
+  assert checkpoints.newest_step(workdir / 'teacher') == 10
+  end(list(start_workers(workdir, TEACHER)))
   assert_same_weights(workdir, alone, 'teacher')
 
 

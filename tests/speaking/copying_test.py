@@ -1,6 +1,7 @@
 """Copies of a folder: the same whatever the batch, and continued."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -10,7 +11,12 @@ import tensorflow as tf
 from modes import copying, speaking
 from modes.copying import Speaker
 from modes.runs import Run
-from tests.support.miniature import miniature, random_student, random_teacher
+from tests.support.miniature import (
+  miniature,
+  random_student,
+  random_teacher,
+  randomize,
+)
 from tests.support.program import refused, run
 from tests.support.recordings import features_of, speech_like, write
 from wavenet_tf.configuration.corpus import MARGIN_FRAMES
@@ -216,6 +222,17 @@ def test_copies_of_another_request_are_made_anew(workdir, tmp_path, humming):
     assert contents(out)['a.wav'] != first['a.wav']
     assert 'already' not in copy(workdir, source, out)
     assert contents(out) == first
+  # The same weights elsewhere; then others, in files of equal sizes and times.
+  there = shutil.copytree(workdir, tmp_path / 'run')
+  newest = there / 'student' / 'ckpt-3.index'
+  newest.touch()
+  assert '2 of 2 copies' in copy(there, source, out)
+  times = {f: f.stat().st_mtime_ns for f in (there / 'student').iterdir()}
+  retrained = randomize(random_student(miniature()), seed=1)
+  checkpoints.save_start(retrained, there / 'student', 3)
+  for path, time in times.items():
+    os.utime(path, ns=(time, time))
+  assert 'already' not in copy(there, source, out)
 
 
 def test_a_copy_of_a_changed_recording_is_made_anew(workdir, tmp_path, humming):

@@ -21,6 +21,16 @@ NONE, MIRRORED, MULTI_WORKER, TPU = 'none', 'mirrored', 'multi_worker', 'tpu'
 KINDS = NONE, MIRRORED, MULTI_WORKER, TPU
 
 
+# What TensorFlow raises where another worker does not answer.
+_OF_WORKERS = (
+  tf.errors.UnavailableError,
+  tf.errors.AbortedError,
+  tf.errors.CancelledError,
+  tf.errors.InternalError,
+  tf.errors.DeadlineExceededError,
+)
+
+
 class Replicas:
   """Those of a strategy; without one, this process and its one device.
 
@@ -117,7 +127,7 @@ class Replicas:
     """What TensorFlow says in here of a worker that is gone, in a sentence."""
     try:
       yield
-    except tf.errors.OpError as error:
+    except _OF_WORKERS as error:
       if self.workers == 1:
         raise
       raise UserError(
@@ -128,6 +138,16 @@ class Replicas:
 
 
 ALONE = Replicas()
+
+# What TensorFlow raises where there is no TPU, by its build and by TPU_NAME.
+_OF_NO_TPU = (
+  ValueError,
+  TypeError,
+  LookupError,
+  RuntimeError,
+  OSError,
+  tf.errors.OpError,
+)
 
 
 def replicas_of(kind: str) -> Replicas:
@@ -153,7 +173,7 @@ def replicas_of(kind: str) -> Replicas:
     workers = strategy.cluster_resolver.cluster_spec().num_tasks('worker')
     return Replicas(strategy, workers, is_chief=task == 0)
   if kind == TPU:
-    return Replicas(_tpu_strategy())
+    return _tpu()
   return ALONE
 
 
@@ -174,12 +194,18 @@ def _task():
     ) from error
 
 
-def _tpu_strategy():
+def _tpu():
+  """Of the TPU that `TPU_NAME` says, else of the one of this machine."""
+  name = os.environ.get('TPU_NAME') or 'local'
   try:
-    resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect()
-  except (ValueError, tf.errors.OpError) as error:
+    # `TPUClusterResolver.connect` does these three, but not in TensorFlow 2.17.
+    resolver = tf.distribute.cluster_resolver.TPUClusterResolver(name)
+    tf.config.experimental_connect_to_cluster(resolver)
+    tf.tpu.experimental.initialize_tpu_system(resolver)
+    return Replicas(tf.distribute.TPUStrategy(resolver))
+  except _OF_NO_TPU as error:
     raise UserError(
-      f'--distribute=tpu: no TPU is found ({reason(error)}); '
-      'start this on a TPU machine, or without the flag.'
+      f'--distribute=tpu: found no TPU {name} ({reason(error)[:200]}), '
+      "expected one of this machine and TensorFlow's TPU build, or the name of "
+      'another in TPU_NAME; start this on a TPU machine, or without the flag.'
     ) from error
-  return tf.distribute.TPUStrategy(resolver)
