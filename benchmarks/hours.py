@@ -151,7 +151,10 @@ def main(argv):
       parts = hours * _SECONDS_PER_HOUR * 2 * config.audio.sample_rate_hz
       half = int(parts / 2 / (config.data.shard_megabytes * 2**20))
       killed = prepared(root / 'corpus', again, asked, runner, max(1, half))
-      print(f'{hours:g} h, killed after {max(1, half)} parts: {killed is None}')
+      if killed is not None:
+        print(f'{hours:g} h: ended before it could be killed; ask for more')
+        return
+      print(f'{hours:g} h, killed after {max(1, half)} parts')
       _line(hours, prepared(root / 'corpus', again, asked, runner))
       prepared(root / 'corpus', data, asked, runner)
       print(f'  the same bytes: {_hashes(data) == _hashes(again)}')
