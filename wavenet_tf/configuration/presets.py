@@ -103,7 +103,7 @@ def _voice() -> Config:
       divergence_from_step=3600,
       divergence_weight=0.03,
     ),
-    evaluate=_steady_evaluation(),
+    evaluate=_steady_evaluation(noise_factor=0.5),
   )
 
 
