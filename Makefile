@@ -1,6 +1,7 @@
 # make demo      the main job on the bundled corpus, from nothing
 # make test      the tests, from nothing
 # make test-all  the same, and what repeats a law at another size
+# make test-large  what `make test` leaves out
 # make test-small  without files that take longer than seconds
 # make docs      the site, with the tutorial's sounds and notebooks
 # make silent-docs  the same without sounds, which take longest
@@ -13,7 +14,7 @@ VENV := .venv-$(VERSION)
 RUN := $(VENV)/bin/python
 TESTS := $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-all test-small torture docs silent-docs lint clean
+.PHONY: demo test test-all test-large test-small torture docs silent-docs lint clean
 
 demo: $(VENV)/demo
 	$(RUN) train_main.py --workdir=runs/demo
@@ -23,6 +24,9 @@ test: $(VENV)/test
 
 test-all: $(VENV)/test
 	$(TESTS)
+
+test-large: $(VENV)/test
+	$(TESTS) -m large
 
 test-small: $(VENV)/test
 	$(TESTS) -m 'not large and not medium'
