@@ -12,8 +12,6 @@ import pathlib
 import re
 import sys
 
-from wavenet_tf.configuration.files import path_of
-
 # TensorFlow's start-up remarks would bury the first line a user should read.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
@@ -36,6 +34,7 @@ from wavenet_tf.configuration import presets
 from wavenet_tf.configuration.choices import LINGUISTIC
 from wavenet_tf.configuration.config import check_fields, Config
 from wavenet_tf.configuration.errors import reason, UserError
+from wavenet_tf.configuration.files import path_of
 from wavenet_tf.learning import allocator
 from wavenet_tf.learning.dividing import replicas
 from wavenet_tf.learning.interruption import Interrupted

@@ -2,10 +2,11 @@
 
 import pathlib
 
-from modes.runs import COUNTED_FIELDS, Run
+from modes.runs import BEGUN_FROM, COUNTED_FIELDS, Run
 from wavenet_tf import loading
 from wavenet_tf.configuration.config import flatten
 from wavenet_tf.configuration.errors import UserError
+from wavenet_tf.configuration.files import write_text
 from wavenet_tf.learning import checkpoints
 from wavenet_tf.networks.student import build_student
 from wavenet_tf.networks.teacher import build_teacher
@@ -61,6 +62,7 @@ def start_from(run: Run, source: pathlib.Path) -> None:
   }
   for name, model in models.items():
     checkpoints.save_start(model, run.workdir / name)
+  write_text(run.workdir / BEGUN_FROM, str(source.resolve()))
 
 
 def _begun(run, source):

@@ -29,6 +29,8 @@ from wavenet_tf.networks import student as student_lib
 from wavenet_tf.networks import teacher as teacher_lib
 
 _MODES_OF_A_NEW_RUN = ('all', 'prepare')
+# Says where a run's first weights are from: `--init_from`.
+BEGUN_FROM = 'begun_from.txt'
 # What `prepare` finds in a corpus.
 COUNTED_FIELDS = (
   'conditioning.linguistic_channels',
@@ -273,7 +275,7 @@ def open_run(
     config = override(base, overrides)
     validate.validate(config)
     return Run(config, workdir, config)
-  if init_from is not None:
+  if init_from is not None and not _goes_on(workdir, init_from, mode):
     raise UserError(
       f'--init_from: found {init_from}, but {workdir} is a run already, which '
       'goes on with its own weights; leave it out, or use a new --workdir.'
@@ -289,3 +291,10 @@ def open_run(
   existing_run.check_same_run(saved, asked, workdir)
   validate.validate(asked)
   return Run(asked, workdir, saved)
+
+
+def _goes_on(workdir, init_from, mode):
+  """Whether the command that began a run is given once more."""
+  path = workdir / BEGUN_FROM
+  begun = path.read_text('utf-8') if path.exists() else None
+  return mode in _MODES_OF_A_NEW_RUN and begun == str(init_from.resolve())

@@ -107,6 +107,17 @@ def test_a_run_begins_with_the_weights_of_another(kept, corpus, tmp_path):
     for a, b in zip(after.variables, given.teacher.variables, strict=True)
   ]
   assert 0 < max(moved) < 0.1
+  # The command that began the run goes on with its own weights.
+  program.run(tmp_path, '--mode=prepare', f'--init_from={kept}')
+  again = load_average(build_teacher(config), tmp_path / 'teacher')
+  for found, expected in zip(again.variables, after.variables, strict=True):
+    np.testing.assert_array_equal(found, expected)
+  program.refused(
+    tmp_path,
+    '--mode=prepare',
+    f'--init_from={KATHLEEN}',
+    words=['--init_from', 'is a run already'],
+  )
   program.refused(
     tmp_path,
     '--mode=train_teacher',
