@@ -12,11 +12,15 @@ encryption. Flags have the names that they have there.
 from collections.abc import Iterator
 from concurrent import futures
 import contextlib
+import os
 import pathlib
 import signal
 import sys
 import threading
 from typing import NamedTuple
+
+# TensorFlow's start-up remarks would bury where the server listens.
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 from absl import app, flags
 import grpc
