@@ -157,7 +157,7 @@ def assert_same_weights(workdir, alone, model):
   ],
 )
 def test_several_take_the_steps_of_one(train, mode, workdir, alone):
-  """All terms of a student; workers and a teacher are below."""
+  """All terms of a student; a teacher on workers is below."""
   model = mode.removeprefix('--mode=train_')
   if mode == STUDENT:
     shutil.copytree(alone / 'run' / 'teacher', workdir / 'teacher')
